@@ -1,0 +1,17 @@
+//! Shapes on the wire, and the one call trait that every backend implements.
+//!
+//! Pure: no socket, no clock, no runtime. Who serves or sends these shapes lives above.
+
+pub mod body;
+pub mod endpoint;
+pub mod headers;
+pub mod problem;
+pub mod task;
+pub mod worker;
+
+pub use body::Body;
+pub use endpoint::{Begun, Endpoint, EndpointError};
+pub use problem::Problem;
+
+/// The error type of streamed bodies.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

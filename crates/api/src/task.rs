@@ -1,0 +1,122 @@
+//! Tasks as clients see them.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use types::{ModelName, Priority, TaskId};
+
+/// Where a task stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum TaskState {
+    /// Waits for a place.
+    Queued,
+    /// Runs on a worker.
+    Running,
+    /// Has its result.
+    Completed,
+    /// Ended with an error that is not tried again.
+    Failed,
+    /// Was cancelled by a client.
+    Cancelled,
+    /// Used up its attempts.
+    Dead,
+}
+
+impl TaskState {
+    /// Every state.
+    pub const ALL: [Self; 6] =
+        [Self::Queued, Self::Running, Self::Completed, Self::Failed, Self::Cancelled, Self::Dead];
+
+    /// The word on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Dead => "dead",
+        }
+    }
+
+    /// The seed's four words: cancelled and dead tasks show as failed.
+    pub const fn status(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Completed => "completed",
+            Self::Failed | Self::Cancelled | Self::Dead => "failed",
+        }
+    }
+
+    /// Whether it changes no more.
+    pub const fn is_terminal(self) -> bool {
+        !matches!(self, Self::Queued | Self::Running)
+    }
+}
+
+impl std::str::FromStr for TaskState {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Self, ()> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text).ok_or(())
+    }
+}
+
+/// `202` of `POST /tasks/{model}`.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct TaskAccepted {
+    /// The new task, or the one of the same idempotency key.
+    #[schema(value_type = String, format = Uuid)]
+    pub task_id: TaskId,
+    /// `queued`, or where the earlier task stands by now.
+    pub status: String,
+}
+
+/// `GET /tasks/{id}`.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct TaskView {
+    /// The task.
+    #[schema(value_type = String, format = Uuid)]
+    pub task_id: TaskId,
+    /// The model that it calls.
+    #[schema(value_type = String)]
+    pub model: ModelName,
+    /// What was submitted, verbatim.
+    #[schema(value_type = Object)]
+    pub payload: Option<Box<RawValue>>,
+    /// `queued`, `running`, `completed` or `failed`.
+    pub status: String,
+    /// The exact state.
+    pub state: TaskState,
+    /// Unix time of the last change, in seconds, as text.
+    pub ts: String,
+    /// What the model answered; `{"error": …}` of a failed task.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Object)]
+    pub result: Option<Box<RawValue>>,
+    /// Slug of the error table, for tasks that failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_code: Option<String>,
+    /// Attempts begun so far.
+    pub attempt: u32,
+    /// The class it waits in.
+    #[schema(value_type = String)]
+    pub priority: Priority,
+    /// Unix time of the submission, in milliseconds.
+    pub created_ms: u64,
+    /// Unix time of the last change, in milliseconds.
+    pub updated_ms: u64,
+    /// Last reported progress, 0 to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress: Option<f64>,
+}
+
+/// `GET /tasks`.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct TaskPage {
+    /// Newest first.
+    pub tasks: Vec<TaskView>,
+    /// Give it back as `?cursor=` for the next page; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+}

@@ -1,0 +1,18 @@
+//! The words that every other crate speaks: ids, names, units, limits and the error table.
+//!
+//! Nothing here does anything: no clock, no randomness, no I/O. A fresh id is made by the caller
+//! (`TaskId::new(Uuid::now_v7())`), so that the pure crates above stay pure.
+
+mod error;
+mod ids;
+mod model;
+mod names;
+mod timestamp;
+
+pub use error::{ErrorCode, Fault, Retry};
+pub use ids::{BadId, CallId, TaskId, WorkerId};
+pub use model::{
+    ConfigIssue, HttpMethod, ImageProfile, ModelKind, ModelSpec, Placement, RetrySpec,
+};
+pub use names::{BadName, ModelName, Priority, RequestId, Tenant};
+pub use timestamp::Timestamp;
