@@ -1,1 +1,17 @@
-//! policy
+//! The decisions, apart from everything that acts on them.
+//!
+//! No clock, no randomness, no thread and no I/O: `now` and seeds are arguments, events go in and
+//! decisions come out. So each is tested as a story and as a property, in milliseconds.
+//!
+//! - [`fair`]: who is next among tenants (deficit round robin)
+//! - [`lane`]: the queue and the replicas of one model: admission, fairness, placement
+//! - [`placement`]: which replica takes a call
+//! - [`random`]: draws that repeat with their seed
+
+pub mod fair;
+pub mod lane;
+pub mod placement;
+pub mod random;
+
+mod replicas;
+mod waiters;

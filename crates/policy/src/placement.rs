@@ -1,0 +1,220 @@
+//! Which replica takes a call: one function for each policy.
+//!
+//! Each sees all replicas and may choose those that `fits` accepts; each gives the index of its
+//! choice, or `None` if nothing fits.
+
+use types::{Placement, WorkerId};
+
+use crate::random::SplitMix64;
+
+/// One replica as placement sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReplicaLoad {
+    /// The worker behind it.
+    pub replica: WorkerId,
+    /// Calls that it may hold at once.
+    pub capacity: u32,
+    /// Calls that it holds. Above `capacity` for a while after the capacity shrank.
+    pub in_flight: u32,
+    /// It finishes what it holds and takes nothing new.
+    pub draining: bool,
+}
+
+impl ReplicaLoad {
+    /// Whether it can take one more call.
+    pub const fn has_place(&self) -> bool {
+        !self.draining && self.in_flight < self.capacity
+    }
+
+    /// Whether a smaller share of its capacity is in use than of the other's.
+    const fn is_freer_than(&self, other: &Self) -> bool {
+        // a/b < c/d as a*d < c*b: exact, and no division by a capacity of zero.
+        (self.in_flight as u64) * (other.capacity as u64)
+            < (other.in_flight as u64) * (self.capacity as u64)
+    }
+}
+
+/// Each in turn: the first that fits at or after `turn`, which then moves behind the choice.
+pub fn round_robin(
+    loads: &[ReplicaLoad],
+    turn: &mut usize,
+    fits: impl Fn(&ReplicaLoad) -> bool,
+) -> Option<usize> {
+    let chosen = from_turn(loads, *turn).find(|&index| fits(&loads[index]))?;
+    *turn = chosen + 1;
+    Some(chosen)
+}
+
+/// The one with the smallest share of its capacity in use; equals take turns.
+pub fn least_loaded(
+    loads: &[ReplicaLoad],
+    turn: &mut usize,
+    fits: impl Fn(&ReplicaLoad) -> bool,
+) -> Option<usize> {
+    let chosen =
+        from_turn(loads, *turn).filter(|&index| fits(&loads[index])).reduce(|best, index| {
+            if loads[index].is_freer_than(&loads[best]) { index } else { best }
+        })?;
+    *turn = chosen + 1;
+    Some(chosen)
+}
+
+/// The less loaded of two different ones drawn at random. Nearly as even as the least loaded, and
+/// several gateways that see the same loads do not all run to the same replica.
+///
+/// # Source
+/// Mitzenmacher 2001, *The Power of Two Choices in Randomized Load Balancing*.
+pub fn power_of_two(
+    loads: &[ReplicaLoad],
+    random: &mut SplitMix64,
+    fits: impl Fn(&ReplicaLoad) -> bool,
+) -> Option<usize> {
+    let fitting = || (0..loads.len()).filter(|&index| fits(&loads[index]));
+    let count = fitting().count() as u64;
+    if count < 2 {
+        return fitting().next();
+    }
+    let first = random.below(count);
+    // Drawn among the others, so that the two always differ.
+    let other = random.below(count - 1);
+    let second = if other < first { other } else { other + 1 };
+    let first = fitting().nth(first as usize)?;
+    let second = fitting().nth(second as usize)?;
+    Some(if loads[second].is_freer_than(&loads[first]) { second } else { first })
+}
+
+/// Every index once, starting at `turn`.
+fn from_turn(loads: &[ReplicaLoad], turn: usize) -> impl Iterator<Item = usize> {
+    let start = if turn < loads.len() { turn } else { 0 };
+    (start..loads.len()).chain(0..start)
+}
+
+/// A policy with what it remembers between two choices.
+#[derive(Debug)]
+pub(crate) struct Placer {
+    policy: Placement,
+    turn: usize,
+    random: SplitMix64,
+}
+
+impl Placer {
+    pub(crate) const fn new(policy: Placement, seed: u64) -> Self {
+        Self { policy, turn: 0, random: SplitMix64::new(seed) }
+    }
+
+    /// A replica with a free place; `avoid` only if no other has one.
+    pub(crate) fn choose(
+        &mut self,
+        loads: &[ReplicaLoad],
+        avoid: Option<WorkerId>,
+    ) -> Option<usize> {
+        let preferred = avoid.and_then(|avoid| {
+            self.choose_where(loads, |load| load.has_place() && load.replica != avoid)
+        });
+        preferred.or_else(|| self.choose_where(loads, ReplicaLoad::has_place))
+    }
+
+    /// Keeps the turn where it was after the replica at `index` was taken out of the list.
+    pub(crate) const fn forget(&mut self, index: usize) {
+        if index < self.turn {
+            self.turn -= 1;
+        }
+    }
+
+    fn choose_where(
+        &mut self,
+        loads: &[ReplicaLoad],
+        fits: impl Fn(&ReplicaLoad) -> bool,
+    ) -> Option<usize> {
+        match self.policy {
+            Placement::RoundRobin => round_robin(loads, &mut self.turn, fits),
+            Placement::LeastLoaded => least_loaded(loads, &mut self.turn, fits),
+            Placement::PowerOfTwo => power_of_two(loads, &mut self.random, fits),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Replicas from `(in_flight, capacity)`.
+    fn loads(of: &[(u32, u32)]) -> Vec<ReplicaLoad> {
+        let load = |(index, &(in_flight, capacity)): (usize, &(u32, u32))| ReplicaLoad {
+            replica: WorkerId::new(uuid::Uuid::from_u128(index as u128)),
+            capacity,
+            in_flight,
+            draining: false,
+        };
+        of.iter().enumerate().map(load).collect()
+    }
+
+    #[test]
+    fn round_robin_goes_around_and_skips_the_full() {
+        let loads = loads(&[(0, 1), (1, 1), (0, 1)]);
+        let mut turn = 0;
+        let chosen: Vec<_> =
+            (0..4).map(|_| round_robin(&loads, &mut turn, ReplicaLoad::has_place)).collect();
+        assert_eq!(chosen, [Some(0), Some(2), Some(0), Some(2)]);
+    }
+
+    #[test]
+    fn the_least_loaded_is_measured_by_share_not_by_count() {
+        // 3 of 8 is less than 1 of 2.
+        let loads = loads(&[(1, 2), (3, 8), (4, 4)]);
+        assert_eq!(least_loaded(&loads, &mut 0, ReplicaLoad::has_place), Some(1));
+    }
+
+    #[test]
+    fn equally_loaded_replicas_take_turns() {
+        let loads = loads(&[(0, 2), (0, 4), (0, 2)]);
+        let mut turn = 0;
+        let chosen: Vec<_> =
+            (0..4).map(|_| least_loaded(&loads, &mut turn, ReplicaLoad::has_place)).collect();
+        assert_eq!(chosen, [Some(0), Some(1), Some(2), Some(0)]);
+    }
+
+    #[test]
+    fn power_of_two_never_takes_the_most_loaded_and_reaches_all_others() {
+        let loads = loads(&[(9, 10), (0, 10), (1, 10), (2, 10)]);
+        let mut random = SplitMix64::new(1);
+        let mut taken = [0; 4];
+        for _ in 0..300 {
+            taken[power_of_two(&loads, &mut random, ReplicaLoad::has_place).unwrap()] += 1;
+        }
+        assert_eq!(taken[0], 0);
+        assert!(taken[1] > taken[2] && taken[2] > taken[3] && taken[3] > 0, "{taken:?}");
+    }
+
+    #[test]
+    fn the_same_seed_makes_the_same_choices() {
+        let loads = loads(&[(0, 9), (1, 9), (2, 9)]);
+        let choices = |seed| {
+            let mut placer = Placer::new(Placement::PowerOfTwo, seed);
+            (0..32).map(|_| placer.choose(&loads, None)).collect::<Vec<_>>()
+        };
+        assert_eq!(choices(5), choices(5));
+        assert_ne!(choices(5), choices(6));
+    }
+
+    #[test]
+    fn nothing_fits_where_all_are_full_or_drain() {
+        let mut loads = loads(&[(1, 1), (0, 1), (0, 0)]);
+        loads[1].draining = true;
+        for policy in [Placement::RoundRobin, Placement::LeastLoaded, Placement::PowerOfTwo] {
+            assert_eq!(Placer::new(policy, 0).choose(&loads, None), None, "{policy:?}");
+        }
+    }
+
+    #[test]
+    fn the_avoided_replica_is_the_last_resort() {
+        let mut loads = loads(&[(0, 1), (0, 1)]);
+        let avoid = Some(loads[0].replica);
+        for policy in [Placement::RoundRobin, Placement::LeastLoaded, Placement::PowerOfTwo] {
+            loads[1].in_flight = 0;
+            assert_eq!(Placer::new(policy, 0).choose(&loads, avoid), Some(1), "{policy:?}");
+            loads[1].in_flight = 1;
+            assert_eq!(Placer::new(policy, 0).choose(&loads, avoid), Some(0), "{policy:?}");
+        }
+    }
+}
