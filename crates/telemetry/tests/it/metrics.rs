@@ -1,0 +1,131 @@
+//! What `/metrics` shows.
+
+use std::{collections::BTreeSet, fs, time::Duration};
+
+use api::task::TaskState;
+use telemetry::{Breaker, Metrics, Outcome, ReplicaState, names};
+use types::ErrorCode;
+
+#[test]
+fn a_call_is_counted_once_by_outcome_and_once_in_the_histogram() {
+    let metrics = Metrics::new("1.2.3");
+    let echo = metrics.model(&"echo".parse().unwrap());
+
+    echo.call_ended(Outcome::Completed, Duration::from_millis(3));
+    echo.call_ended(Outcome::Failed(ErrorCode::HandlerFailed), Duration::from_millis(300));
+    echo.refused(ErrorCode::QueueFull);
+
+    shows(
+        &metrics,
+        &[
+            r#"modelyard_model_calls_total{model="echo",outcome="completed"} 1"#,
+            r#"modelyard_model_calls_total{model="echo",outcome="handler_failed"} 1"#,
+            r#"modelyard_model_refusals_total{model="echo",reason="queue_full"} 1"#,
+            r#"modelyard_model_call_duration_seconds_bucket{le="0.002",model="echo"} 0"#,
+            r#"modelyard_model_call_duration_seconds_bucket{le="0.005",model="echo"} 1"#,
+            r#"modelyard_model_call_duration_seconds_bucket{le="+Inf",model="echo"} 2"#,
+            r#"modelyard_build_info{version="1.2.3"} 1"#,
+        ],
+    );
+}
+
+#[test]
+fn a_level_falls_when_what_holds_it_is_dropped() {
+    let metrics = Metrics::new("test");
+    let echo = metrics.model(&"echo".parse().unwrap());
+    let held = echo.in_flight.hold();
+    shows(&metrics, &[r#"modelyard_model_calls_in_flight{model="echo"} 1"#]);
+    drop(held);
+    shows(&metrics, &[r#"modelyard_model_calls_in_flight{model="echo"} 0"#]);
+}
+
+#[test]
+fn states_are_told_apart_by_label_and_the_breaker_by_number() {
+    let metrics = Metrics::new("test");
+    let echo = metrics.model(&"echo".parse().unwrap());
+    echo.replicas(ReplicaState::Ready).set(2);
+    echo.task_entered(TaskState::Queued);
+    echo.breaker(Breaker::Open);
+    shows(
+        &metrics,
+        &[
+            r#"modelyard_model_replicas{model="echo",state="ready"} 2"#,
+            r#"modelyard_model_replicas{model="echo",state="stuck"} 0"#,
+            r#"modelyard_model_task_transitions_total{model="echo",state="queued"} 1"#,
+            r#"modelyard_model_breaker_state{model="echo"} 2"#,
+        ],
+    );
+}
+
+#[test]
+fn a_route_counts_by_its_template_whatever_status_it_answers() {
+    let metrics = Metrics::new("test");
+    let route = metrics.route("/invoke/{model}");
+    for status in [200, 200, 429, 7, 999] {
+        route.answered(status);
+    }
+    shows(
+        &metrics,
+        &[
+            r#"modelyard_http_requests_total{route="/invoke/{model}",status="200"} 2"#,
+            r#"modelyard_http_requests_total{route="/invoke/{model}",status="429"} 1"#,
+            r#"modelyard_http_requests_total{route="/invoke/{model}",status="500"} 2"#,
+        ],
+    );
+}
+
+#[test]
+fn two_handles_of_one_name_count_together() {
+    let metrics = Metrics::new("test");
+    let name = "echo".parse().unwrap();
+    metrics.model(&name).stuck.inc();
+    metrics.clone().model(&name).stuck.inc();
+    shows(&metrics, &[r#"modelyard_model_stuck_calls_total{model="echo"} 2"#]);
+}
+
+#[test]
+fn every_name_of_the_list_is_exposed_with_its_help_and_nothing_else_is() {
+    let metrics = Metrics::new("test");
+    metrics.model(&"echo".parse().unwrap()).task_entered(TaskState::Queued);
+    metrics.model(&"echo".parse().unwrap()).refused(ErrorCode::QueueFull);
+    metrics.route("/").answered(200);
+    metrics.store_operation("submit").observe(Duration::from_millis(1));
+
+    let text = metrics.encode();
+    let exposed: BTreeSet<&str> =
+        text.lines().filter_map(|line| line.strip_prefix("# HELP ")).collect();
+    let listed: Vec<String> =
+        names::ALL.iter().map(|name| format!("{} {}.", name.name, name.help)).collect();
+    assert_eq!(exposed, listed.iter().map(String::as_str).collect());
+}
+
+#[test]
+fn names_begin_with_the_program_and_durations_end_with_their_unit() {
+    for name in names::ALL {
+        assert!(name.name.starts_with("modelyard_"), "{name:?}");
+        if name.kind == names::Kind::Histogram {
+            assert!(name.name.ends_with("_seconds"), "{name:?}");
+        }
+    }
+}
+
+#[test]
+fn the_page_of_the_documentation_is_up_to_date() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/metrics.md");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(path, names::page()).unwrap();
+    }
+    assert_eq!(
+        fs::read_to_string(path).unwrap_or_default(),
+        names::page(),
+        "docs/metrics.md is stale; run the tests once with UPDATE_DOCS=1"
+    );
+}
+
+#[track_caller]
+fn shows(metrics: &Metrics, lines: &[&str]) {
+    let text = metrics.encode();
+    for line in lines {
+        assert!(text.lines().any(|shown| shown == *line), "`{line}` is not in\n{text}");
+    }
+}
