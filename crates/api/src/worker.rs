@@ -8,6 +8,9 @@ use types::{CallId, ModelName, WorkerId};
 
 /// Environment variable that carries a [`WorkerLaunch`] as JSON into a started worker.
 pub const LAUNCH_ENV: &str = "MODELYARD_WORKER";
+/// Environment variable that ties a started worker to the life of its starter. With the value
+/// `stdin` the worker ends as soon as its standard input does.
+pub const LIFELINE_ENV: &str = "MODELYARD_LIFELINE";
 
 /// `GET /-/describe`.
 pub const DESCRIBE_PATH: &str = "/-/describe";
@@ -37,7 +40,7 @@ pub enum RouteKind {
 pub struct Route {
     /// Path with its leading slash, for example `/explain`.
     pub path: String,
-    /// HTTP method, in capitals.
+    /// HTTP method, in capitals; `ANY` stands for all.
     pub method: String,
     /// How it answers.
     pub kind: RouteKind,
@@ -59,6 +62,23 @@ pub struct Route {
     /// JSON schema of the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_schema: Option<Value>,
+}
+
+impl Route {
+    /// A route that says no more of itself than how it is called. The method `ANY` stands for all.
+    pub fn new(kind: RouteKind, method: impl Into<String>, path: impl Into<String>) -> Self {
+        Self {
+            path: path.into(),
+            method: method.into(),
+            kind,
+            summary: String::new(),
+            timeout_s: None,
+            max_batch_size: None,
+            max_wait_ms: None,
+            input_schema: None,
+            output_schema: None,
+        }
+    }
 }
 
 /// What a worker says of itself.

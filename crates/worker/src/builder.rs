@@ -1,0 +1,157 @@
+//! How a worker is put together.
+
+use std::sync::Arc;
+
+use api::worker::{Description, Route};
+use types::ModelName;
+
+use crate::{
+    Handler, SocketHandler, WorkerError,
+    handler::Service,
+    routes::{RouteTable, ServedRoute},
+};
+
+/// Calls held at once by a worker that does not say otherwise. Enough to keep a few processors
+/// busy with calls that wait for something, little enough that one worker cannot hoard a queue.
+const CAPACITY_DEFAULT: u32 = 64;
+
+/// Longest body taken by a worker that does not say otherwise: 64 MiB, an hour of 16 kHz speech
+/// with some slack.
+const BODY_BYTES_MAX_DEFAULT: usize = 64 * 1024 * 1024;
+
+/// A worker, ready to be served: see [`Worker::serve`].
+pub struct Worker {
+    pub(crate) model: ModelName,
+    pub(crate) description: Description,
+    pub(crate) routes: RouteTable,
+    pub(crate) body_bytes_max: usize,
+}
+
+impl Worker {
+    /// Starts to put a worker together that serves the model of that name.
+    pub fn builder(name: impl Into<String>) -> WorkerBuilder {
+        WorkerBuilder {
+            description: Description {
+                name: name.into(),
+                version: "1".into(),
+                routes: Vec::new(),
+                default_route: String::new(),
+                capacity: CAPACITY_DEFAULT,
+                capabilities: Vec::new(),
+            },
+            services: Vec::new(),
+            body_bytes_max: BODY_BYTES_MAX_DEFAULT,
+        }
+    }
+
+    /// What the worker says of itself.
+    pub fn description(&self) -> &Description {
+        &self.description
+    }
+}
+
+/// Puts a [`Worker`] together.
+#[must_use]
+pub struct WorkerBuilder {
+    description: Description,
+    /// One for each route of the description.
+    services: Vec<Service>,
+    body_bytes_max: usize,
+}
+
+impl WorkerBuilder {
+    /// Version of the model.
+    pub fn version(mut self, version: impl Into<String>) -> Self {
+        self.description.version = version.into();
+        self
+    }
+
+    /// Adds a route. The first one is the default route unless another is named.
+    pub fn route(self, route: Route, handler: Arc<dyn Handler>) -> Self {
+        self.service(route, Service::Http(handler))
+    }
+
+    /// Adds a WebSocket route.
+    pub fn websocket(self, route: Route, handler: Arc<dyn SocketHandler>) -> Self {
+        self.service(route, Service::Socket(handler))
+    }
+
+    fn service(mut self, route: Route, service: Service) -> Self {
+        self.description.routes.push(route);
+        self.services.push(service);
+        self
+    }
+
+    /// Path of the route that `/invoke/{model}` calls.
+    pub fn default_route(mut self, path: impl Into<String>) -> Self {
+        self.description.default_route = path.into();
+        self
+    }
+
+    /// Calls held at once, waiting ones included; at least 1.
+    pub fn capacity(mut self, calls_max: u32) -> Self {
+        self.description.capacity = calls_max.max(1);
+        self
+    }
+
+    /// What the worker can do, for example `chat`.
+    pub fn capabilities<C: Into<String>>(mut self, words: impl IntoIterator<Item = C>) -> Self {
+        self.description.capabilities = words.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Longest body of a call, in bytes.
+    pub fn body_bytes_max(mut self, bytes: usize) -> Self {
+        self.body_bytes_max = bytes;
+        self
+    }
+
+    /// The worker.
+    ///
+    /// # Errors
+    /// [`WorkerError`] that names what is declared wrongly: the name, a route, the default route.
+    pub fn build(mut self) -> Result<Worker, WorkerError> {
+        let model = self.description.name.parse().map_err(WorkerError::Name)?;
+        let mut routes = RouteTable::default();
+        for (route, service) in self.description.routes.iter().zip(self.services) {
+            routes.add(ServedRoute::new(route, service)?)?;
+        }
+        self.description.default_route = default_route(&self.description)?;
+        Ok(Worker {
+            model,
+            description: self.description,
+            routes,
+            body_bytes_max: self.body_bytes_max,
+        })
+    }
+}
+
+/// The path named, or that of the first route.
+fn default_route(description: &Description) -> Result<String, WorkerError> {
+    let named = &description.default_route;
+    let mut paths = description.routes.iter().map(|route| &route.path);
+    let found = if named.is_empty() { paths.next() } else { paths.find(|path| *path == named) };
+    found.cloned().ok_or_else(|| {
+        let known: Vec<_> = description.routes.iter().map(|route| route.path.as_str()).collect();
+        WorkerError::DefaultRoute { path: named.clone(), known: known.join(", ") }
+    })
+}
+
+impl Worker {
+    /// Serves.
+    ///
+    /// # Errors
+    /// See [`WorkerError`].
+    ///
+    /// # Cancel safety
+    /// Dropping it cancels every call.
+    pub async fn serve(
+        self,
+        launch: api::worker::WorkerLaunch,
+        stop: tokio_util::sync::CancellationToken,
+    ) -> Result<(), WorkerError> {
+        let _ = (self.model, self.description, self.routes, self.body_bytes_max, launch);
+        stop.cancelled().await;
+        Ok(())
+    }
+}
