@@ -1,1 +1,22 @@
-//! fleet
+//! Who can take work: registered workers with their leases, declared endpoints, and their health.
+//!
+//! - [`Fleet`] is the handle. Workers join, renew and report through it; `control` reads its
+//!   events; `dispatch` follows a model's [`ModelView`].
+//! - `book` holds the state and decides; it is pure and takes `now` as an argument.
+//! - `connection`, `http_endpoint` speak HTTP to one worker, without a task of their own.
+//!
+//! Absent on purpose: queues and fairness (`dispatch`), processes (`control`, `deploy`).
+
+mod book;
+mod connection;
+mod events;
+mod handle;
+mod http_endpoint;
+mod replica;
+mod view;
+
+pub use events::{Departure, FleetEvent, ReportListener};
+pub use handle::{Fleet, FleetSettings};
+pub use http_endpoint::HttpEndpoint;
+pub use replica::{Manner, Replica};
+pub use view::{Availability, Member, ModelView, Phase};

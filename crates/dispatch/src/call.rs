@@ -1,0 +1,155 @@
+//! What is asked of a model, and the request that a replica gets for it.
+
+use api::{Body, headers};
+use fleet::Replica;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header, uri::PathAndQuery};
+use tokio::time::Instant;
+use types::{CallId, ErrorCode, Fault, ModelName, Priority, Tenant, WorkerId};
+
+/// Which route of the model is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Route {
+    /// The one that the worker declares as its default.
+    Default,
+    /// This path and query, verbatim.
+    Path(PathAndQuery),
+}
+
+/// One call of a model.
+#[derive(Debug)]
+pub struct Call {
+    /// Names this attempt towards the worker.
+    pub call_id: CallId,
+    /// The model.
+    pub model: ModelName,
+    /// Its route.
+    pub route: Route,
+    /// Whose call it is.
+    pub tenant: Tenant,
+    /// Its class.
+    pub priority: Priority,
+    /// When its caller stops waiting; the model's own timeout holds as well.
+    pub deadline: Option<Instant>,
+    /// Method, headers and body for the worker; the query is used for the default route only.
+    pub request: Request<Body>,
+}
+
+impl Call {
+    pub(crate) fn ask(&self) -> Ask {
+        Ask {
+            model: self.model.clone(),
+            tenant: self.tenant.clone(),
+            priority: self.priority,
+            deadline: self.deadline,
+            avoid: None,
+        }
+    }
+}
+
+/// A place on a replica is asked for.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    /// The model.
+    pub model: ModelName,
+    /// Whose call it is.
+    pub tenant: Tenant,
+    /// Its class.
+    pub priority: Priority,
+    /// When to stop waiting; the model's own timeout holds as well.
+    pub deadline: Option<Instant>,
+    /// A replica that just refused the call; used again only if no other has a place.
+    pub avoid: Option<WorkerId>,
+}
+
+/// The parts of a call from which the request of each attempt is made.
+pub(crate) struct Outgoing {
+    method: Method,
+    route: Route,
+    query: Option<String>,
+    headers: HeaderMap,
+    body: Option<Body>,
+    deadline: Instant,
+}
+
+impl Outgoing {
+    pub(crate) fn new(call: Call, deadline: Instant) -> Self {
+        let (parts, body) = call.request.into_parts();
+        let mut headers = parts.headers;
+        remove_hop_by_hop(&mut headers);
+        set(&mut headers, headers::CALL_ID, &call.call_id.to_string());
+        set(&mut headers, headers::TENANT, call.tenant.as_str());
+        headers.insert(headers::PRIORITY, HeaderValue::from_static(call.priority.as_str()));
+        Self {
+            method: parts.method,
+            route: call.route,
+            query: parts.uri.query().map(str::to_owned),
+            headers,
+            body: Some(body),
+            deadline,
+        }
+    }
+
+    /// Whether another attempt could be made: a streamed body can be sent only once.
+    pub(crate) const fn can_be_sent(&self) -> bool {
+        self.body.is_some()
+    }
+
+    /// The request for one attempt at `replica`.
+    pub(crate) fn request(&mut self, replica: &Replica) -> Result<Request<Body>, Fault> {
+        let body = match self.body.as_ref().map(Body::try_clone) {
+            Some(Some(copy)) => copy,
+            _ => self.body.take().unwrap_or_default(),
+        };
+        let mut request = Request::new(body);
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.uri(replica)?;
+        *request.headers_mut() = self.headers.clone();
+        let left = self.deadline.saturating_duration_since(Instant::now()).as_millis();
+        let left = HeaderValue::from(u64::try_from(left).unwrap_or(u64::MAX));
+        request.headers_mut().insert(headers::DEADLINE_MS, left);
+        Ok(request)
+    }
+
+    fn uri(&self, replica: &Replica) -> Result<Uri, Fault> {
+        let uri = match (&self.route, &self.query) {
+            (Route::Path(path), _) => return Ok(path.clone().into()),
+            (Route::Default, None) => replica.description.default_route.parse(),
+            (Route::Default, Some(query)) => {
+                format!("{}?{query}", replica.description.default_route).parse()
+            }
+        };
+        uri.map_err(|error: http::uri::InvalidUri| {
+            let detail = "the worker declares a default route that is not a path";
+            Fault::new(ErrorCode::WorkerFailed, detail).caused_by(error)
+        })
+    }
+}
+
+fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    // Ids and names are visible ASCII, so this cannot fail; a header less would do no harm.
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}
+
+/// Headers that belong to the client's connection (RFC 9110, 7.6.1). A WebSocket handshake keeps
+/// its two, because the worker answers it.
+fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    headers.remove(header::HOST);
+    headers.remove(header::EXPECT);
+    headers.remove(header::TE);
+    headers.remove(header::TRAILER);
+    headers.remove(header::TRANSFER_ENCODING);
+    headers.remove(header::PROXY_AUTHORIZATION);
+    headers.remove("keep-alive");
+    headers.remove("proxy-connection");
+    if headers.contains_key(header::UPGRADE) {
+        return;
+    }
+    if let Some(connection) = headers.remove(header::CONNECTION) {
+        let named = connection.to_str().unwrap_or_default().split(',').map(str::trim);
+        for name in named.filter(|name| !name.eq_ignore_ascii_case("close")) {
+            headers.remove(name);
+        }
+    }
+}
