@@ -1,0 +1,16 @@
+//! What always holds, whatever happens: each decision against random histories.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "the helpers of tests fail like tests"
+)]
+
+mod fair;
+mod lane;
+
+/// Whole histories are generated; these many are still a fraction of a second.
+fn cases(cases: u32) -> proptest::test_runner::Config {
+    proptest::test_runner::Config { cases, ..Default::default() }
+}
