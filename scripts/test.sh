@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Runs every test, Rust and Python, also when some fail; `make test` has prepared what they need.
+set -uo pipefail
+
+status=0
+if cargo nextest --version >/dev/null 2>&1; then
+    cargo nextest run --locked --no-fail-fast || status=1
+else
+    cargo test --locked --no-fail-fast --lib --bins --tests || status=1
+fi
+cargo test --locked --no-fail-fast --doc || status=1
+
+# The Rust tests have built it; this makes sure when a test run was cut short.
+if [[ ! -x target/debug/modelyard ]]; then
+    cargo build --locked --package modelyard || status=1
+fi
+
+.venv/bin/python -m pytest crates/modelyard-py/tests tests || status=1
+exit "$status"
