@@ -1,0 +1,92 @@
+"""The calls that the document of `ray-service` shows, word for word; only host and port differ."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from harness import ROOT, free_port, serving, wait_for_port
+
+BLOCKS = Path(__file__).parent / "ray_service"
+CONFIG = """
+[models.nanobanana-image]
+enabled = true
+base_url = "http://127.0.0.1:{port}"
+"""
+
+
+@pytest.fixture(scope="module")
+def provider():
+    """The image service that the document calls, played by examples/external."""
+    port = free_port()
+    script = ROOT / "examples/external/mock_provider.py"
+    process = subprocess.Popen([sys.executable, script, "--port", str(port)])
+    try:
+        wait_for_port(port, process)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@pytest.fixture(scope="module")
+def server(folder, provider):
+    config = CONFIG.format(port=provider)
+    with serving(folder, config=config, env={"NANOBANANA_API_KEY": "a-key"}) as server:
+        yield server
+
+
+def block(server, name: str) -> str:
+    return (BLOCKS / name).read_text().replace("127.0.0.1:8000", f"127.0.0.1:{server.port}")
+
+
+def run(*command: str, text: str | None = None) -> str:
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    done = subprocess.run(command, input=text, text=True, capture_output=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def shell(text: str) -> dict:
+    return json.loads(run("bash", "-eu", text=text))
+
+
+def test_invoke_echoes_the_body_with_its_envelope(server):
+    answer = shell(block(server, "invoke_echo.sh"))
+    assert set(answer) == {"task_id", "result"}
+    assert answer["result"] == {"model": "local-echo", "echo": {"payload": {"text": "hello"}}}
+
+
+def test_a_task_is_queued_and_read_back(server):
+    accepted = shell(block(server, "submit_echo.sh"))
+    assert (set(accepted), accepted["status"]) == ({"task_id", "status"}, "queued")
+    server.finished(accepted["task_id"])
+    task = shell(block(server, "read_task.sh").replace("<task_id>", accepted["task_id"]))
+    assert task["status"] == "completed"
+    assert task["model"] == "local-echo"
+    assert task["payload"] == {"payload": {"text": "hello"}}
+    assert task["result"] == {"model": "local-echo", "echo": {"payload": {"text": "hello"}}}
+    assert float(task["ts"]) > 1_700_000_000
+
+
+def test_the_image_curl_gives_an_image(server):
+    answer = shell(block(server, "invoke_image.sh"))
+    image = answer["result"]["result"]
+    assert image["status"] == "completed"
+    assert image["image_url"].startswith("http")
+
+
+def test_the_image_program_prints_the_result(server):
+    printed = run(sys.executable, "-", text=block(server, "invoke_image.py"))
+    assert re.search(r"^Task ID: [0-9a-f-]{36}$", printed, re.M)
+    assert re.search(r"^Result: .*'image_url': 'http", printed, re.M)
+
+
+def test_the_polling_program_sees_its_task_completed(server):
+    printed = run(sys.executable, "-", text=block(server, "submit_image.py"))
+    assert re.search(r"^Task queued: [0-9a-f-]{36}$", printed, re.M)
+    assert "status: completed" in printed
+    assert re.search(r"^result: .*'image_url': 'http", printed, re.M)
