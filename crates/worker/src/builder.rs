@@ -1,6 +1,6 @@
 //! How a worker is put together.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use api::worker::{Description, Route};
 use types::ModelName;
@@ -19,12 +19,17 @@ const CAPACITY_DEFAULT: u32 = 64;
 /// with some slack.
 const BODY_BYTES_MAX_DEFAULT: usize = 64 * 1024 * 1024;
 
+/// Wait at the end of a worker that does not say otherwise. What starts and stops processes
+/// elsewhere (Kubernetes, for one) gives them 30 seconds.
+const DRAIN_MAX_DEFAULT: Duration = Duration::from_secs(30);
+
 /// A worker, ready to be served: see [`Worker::serve`].
 pub struct Worker {
     pub(crate) model: ModelName,
     pub(crate) description: Description,
     pub(crate) routes: RouteTable,
     pub(crate) body_bytes_max: usize,
+    pub(crate) drain_max: Duration,
 }
 
 impl Worker {
@@ -41,6 +46,7 @@ impl Worker {
             },
             services: Vec::new(),
             body_bytes_max: BODY_BYTES_MAX_DEFAULT,
+            drain_max: DRAIN_MAX_DEFAULT,
         }
     }
 
@@ -57,6 +63,7 @@ pub struct WorkerBuilder {
     /// One for each route of the description.
     services: Vec<Service>,
     body_bytes_max: usize,
+    drain_max: Duration,
 }
 
 impl WorkerBuilder {
@@ -106,6 +113,12 @@ impl WorkerBuilder {
         self
     }
 
+    /// Longest wait at the end for calls that run; 30 seconds unless said otherwise.
+    pub fn drain_max(mut self, wait: Duration) -> Self {
+        self.drain_max = wait;
+        self
+    }
+
     /// The worker.
     ///
     /// # Errors
@@ -122,6 +135,7 @@ impl WorkerBuilder {
             description: self.description,
             routes,
             body_bytes_max: self.body_bytes_max,
+            drain_max: self.drain_max,
         })
     }
 }
@@ -135,23 +149,4 @@ fn default_route(description: &Description) -> Result<String, WorkerError> {
         let known: Vec<_> = description.routes.iter().map(|route| route.path.as_str()).collect();
         WorkerError::DefaultRoute { path: named.clone(), known: known.join(", ") }
     })
-}
-
-impl Worker {
-    /// Serves.
-    ///
-    /// # Errors
-    /// See [`WorkerError`].
-    ///
-    /// # Cancel safety
-    /// Dropping it cancels every call.
-    pub async fn serve(
-        self,
-        launch: api::worker::WorkerLaunch,
-        stop: tokio_util::sync::CancellationToken,
-    ) -> Result<(), WorkerError> {
-        let _ = (self.model, self.description, self.routes, self.body_bytes_max, launch);
-        stop.cancelled().await;
-        Ok(())
-    }
 }

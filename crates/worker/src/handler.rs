@@ -8,7 +8,7 @@ use http::{HeaderName, Request, Response};
 use http_body_util::{BodyExt, LengthLimitError};
 use types::{CallId, ErrorCode, Fault};
 
-use crate::{Running, Socket};
+use crate::{Running, Socket, request_body::broke_off};
 
 /// An answer in the making. Dropping it cancels the call.
 pub type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Fault>> + Send>>;
@@ -94,10 +94,7 @@ impl Incoming {
             Body::Stream(stream) => match stream.collect().await {
                 Ok(body) => Ok(body.to_bytes()),
                 Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
-                Err(error) => {
-                    let fault = Fault::new(ErrorCode::InvalidRequest, "the body broke off");
-                    Err(fault.caused_by(error))
-                }
+                Err(error) => Err(broke_off(error)),
             },
         }
     }

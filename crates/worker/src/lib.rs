@@ -5,20 +5,39 @@
 //! calls up to its capacity and refuses the others, cancels those whose client left or whose time
 //! is up, and leaves in good order.
 
+mod answer_body;
 mod builder;
+mod call;
+mod connection;
+mod control;
+mod door;
 mod error;
+mod gateway_client;
 mod handler;
 mod ledger;
+mod lifeline;
+mod listen;
+mod membership;
 mod outbox;
 mod problem;
+mod refusal;
+mod request_body;
 mod routes;
 mod running;
+mod serve;
+mod server;
 mod socket;
+mod socket_life;
+mod token;
+mod upgrade;
+mod warm_up;
 
 pub use api::worker::{Route, RouteKind, WorkerLaunch};
 pub use builder::{Worker, WorkerBuilder};
 pub use error::WorkerError;
 pub use handler::{Answer, Handler, Incoming, SocketHandler, SocketLife};
+pub use lifeline::lifeline;
 pub use problem::{FieldError, FieldErrors, problem_response};
 pub use running::Running;
+pub use serve::BoundWorker;
 pub use socket::{Closed, Message, Socket, SocketSender};

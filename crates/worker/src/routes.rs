@@ -39,6 +39,11 @@ impl ServedRoute {
         self.method.as_ref().is_none_or(|own| own == method)
     }
 
+    /// A method of this route that can bring a body.
+    pub(crate) fn method_for_body(&self) -> Method {
+        self.method.clone().unwrap_or(Method::POST)
+    }
+
     fn method(&self) -> &str {
         self.method.as_ref().map_or("ANY", Method::as_str)
     }

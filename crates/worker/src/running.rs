@@ -199,6 +199,12 @@ impl Attendance {
         &self.running
     }
 
+    /// The call was taken from its code: its time is up, or it is left to another worker.
+    pub(crate) fn gave_up(self) {
+        self.running.cancel();
+        self.answered(Outcome::Cancelled);
+    }
+
     /// The answer was given, as far as the code is concerned.
     pub(crate) fn answered(mut self, outcome: Outcome) {
         self.answered = true;

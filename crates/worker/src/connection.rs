@@ -1,0 +1,57 @@
+//! One connection: its requests in turn, and the socket that it may become.
+
+use std::{convert::Infallible, future::Future, pin::Pin, pin::pin, sync::Arc};
+
+use hyper::{server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
+
+use crate::{door, server::Server};
+
+/// The life of a socket, which begins when the connection has given up HTTP.
+type Afterlife = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What the requests of one connection share.
+pub(crate) struct Connection {
+    pub(crate) server: Arc<Server>,
+    afterlife: Mutex<Option<Afterlife>>,
+}
+
+impl Connection {
+    /// Says what becomes of the connection after its switch of protocols.
+    pub(crate) fn becomes(&self, afterlife: Afterlife) {
+        *self.afterlife.lock() = Some(afterlife);
+    }
+}
+
+/// Serves one connection. Hyper drops the answer in the making as soon as the peer is gone, and
+/// with it the call is cancelled.
+pub(crate) async fn serve<S>(stream: S, server: Arc<Server>, closing: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let connection = Arc::new(Connection { server, afterlife: Mutex::new(None) });
+    let service = service_fn(|request| {
+        let connection = Arc::clone(&connection);
+        async move { Ok::<_, Infallible>(door::answer(&connection, request).await) }
+    });
+    let http = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    let mut http = pin!(http.with_upgrades());
+    let ended = tokio::select! {
+        biased;
+        ended = http.as_mut() => ended,
+        () = closing.cancelled() => {
+            http.as_mut().graceful_shutdown();
+            http.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection broke off");
+    }
+    let afterlife = connection.afterlife.lock().take();
+    if let Some(afterlife) = afterlife {
+        afterlife.await;
+    }
+}
