@@ -3,11 +3,13 @@
 //! No clock, no randomness, no thread and no I/O: `now` and seeds are arguments, events go in and
 //! decisions come out. So each is tested as a story and as a property, in milliseconds.
 //!
+//! - [`backoff`]: how long to wait before trying again
 //! - [`fair`]: who is next among tenants (deficit round robin)
 //! - [`lane`]: the queue and the replicas of one model: admission, fairness, placement
 //! - [`placement`]: which replica takes a call
 //! - [`random`]: draws that repeat with their seed
 
+pub mod backoff;
 pub mod fair;
 pub mod lane;
 pub mod placement;
