@@ -4,16 +4,19 @@
 //! decisions come out. So each is tested as a story and as a property, in milliseconds.
 //!
 //! - [`backoff`]: how long to wait before trying again
+//! - [`batch`]: which calls are given to the code together
 //! - [`fair`]: who is next among tenants (deficit round robin)
 //! - [`lane`]: the queue and the replicas of one model: admission, fairness, placement
 //! - [`placement`]: which replica takes a call
 //! - [`random`]: draws that repeat with their seed
 
 pub mod backoff;
+pub mod batch;
 pub mod fair;
 pub mod lane;
 pub mod placement;
 pub mod random;
 
+mod pace;
 mod replicas;
 mod waiters;
