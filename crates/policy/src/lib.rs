@@ -9,6 +9,7 @@
 //! - [`lane`]: the queue and the replicas of one model: admission, fairness, placement
 //! - [`placement`]: which replica takes a call
 //! - [`random`]: draws that repeat with their seed
+//! - [`restart`]: when a worker process that ended is started again
 
 pub mod backoff;
 pub mod batch;
@@ -16,6 +17,7 @@ pub mod fair;
 pub mod lane;
 pub mod placement;
 pub mod random;
+pub mod restart;
 
 mod pace;
 mod replicas;
