@@ -5,6 +5,7 @@
 //!
 //! - [`backoff`]: how long to wait before trying again
 //! - [`batch`]: which calls are given to the code together
+//! - [`breaker`]: whether calls to an endpoint are worth making at all
 //! - [`fair`]: who is next among tenants (deficit round robin)
 //! - [`lane`]: the queue and the replicas of one model: admission, fairness, placement
 //! - [`placement`]: which replica takes a call
@@ -13,6 +14,7 @@
 
 pub mod backoff;
 pub mod batch;
+pub mod breaker;
 pub mod fair;
 pub mod lane;
 pub mod placement;
