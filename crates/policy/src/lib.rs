@@ -11,6 +11,7 @@
 //! - [`placement`]: which replica takes a call
 //! - [`random`]: draws that repeat with their seed
 //! - [`restart`]: when a worker process that ended is started again
+//! - [`task`]: the life of a durable task
 
 pub mod backoff;
 pub mod batch;
@@ -20,6 +21,7 @@ pub mod lane;
 pub mod placement;
 pub mod random;
 pub mod restart;
+pub mod task;
 
 mod pace;
 mod replicas;
