@@ -1,0 +1,191 @@
+//! Stories of calls: who waits, who is refused, what is tried again, and when a place is free.
+
+mod house;
+
+use std::time::Duration;
+
+use api::{Body, EndpointError, headers};
+use bytes::Bytes;
+use fleet::Availability;
+use http::{Response, StatusCode};
+use http_body_util::BodyExt;
+use types::{ErrorCode, Fault, ModelSpec};
+
+use crate::house::{House, Reply, ok};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn one_at_a_time(queue_max: u32) -> ModelSpec {
+    ModelSpec { max_concurrency: Some(1), queue_max, timeout_seconds: 10.0, ..ModelSpec::default() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_reaches_the_default_route_with_the_headers_of_the_contract() {
+    let house = House::with(ModelSpec::default());
+    let peer = house.declare(4, |request| {
+        assert_eq!(request.uri(), "/");
+        for name in [headers::CALL_ID, headers::TENANT, headers::PRIORITY, headers::DEADLINE_MS] {
+            assert!(request.headers().contains_key(&name), "{name} is missing");
+        }
+        assert_eq!(request.headers()[headers::DEADLINE_MS], "60000");
+        assert!(!request.headers().contains_key("connection"));
+        assert!(!request.headers().contains_key("x-hop"), "`connection` names it");
+        Reply::Now(ok("hi"))
+    });
+    let mut call = house.call();
+    call.request.headers_mut().insert("connection", "x-hop, keep-alive".parse().unwrap());
+    call.request.headers_mut().insert("x-hop", "1".parse().unwrap());
+    let answer = house.dispatcher.call(call).await.unwrap();
+    assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "hi");
+    assert_eq!(peer.calls(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unknown_model_is_told_the_nearest_name() {
+    let house = House::with(ModelSpec::default());
+    let mut call = house.call();
+    call.model = "ecko".parse().unwrap();
+    let fault = house.dispatcher.call(call).await.err().unwrap();
+    assert_eq!(fault.code, ErrorCode::ModelNotFound);
+    assert_eq!(fault.detail, "model ecko not found; did you mean echo?");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_cap_holds_back_and_the_bound_refuses() {
+    let house = House::with(one_at_a_time(1));
+    let peer = house.declare(8, |_| Reply::After(SECOND, ok("")));
+    let first = house.spawn_call();
+    let second = house.spawn_call();
+    house.settle().await;
+    assert_eq!(peer.calls(), 1, "the second waits");
+    let fault = house.dispatcher.call(house.call()).await.err().unwrap();
+    assert_eq!(fault.code, ErrorCode::QueueFull);
+    assert!(fault.retry_after.is_some());
+    first.await.unwrap().unwrap();
+    second.await.unwrap().unwrap();
+    assert_eq!(peer.calls(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_leaves_the_queue_makes_room() {
+    let house = House::with(one_at_a_time(1));
+    house.declare(8, |_| Reply::After(SECOND, ok("")));
+    let first = house.spawn_call();
+    let second = house.spawn_call();
+    house.settle().await;
+    second.abort();
+    house.settle().await;
+    let third = house.spawn_call();
+    house.settle().await;
+    first.await.unwrap().unwrap();
+    third.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_place_is_free_when_the_last_byte_was_read_and_not_before() {
+    let house = House::with(one_at_a_time(4));
+    let peer = house.declare(8, |_| Reply::Now(streamed()));
+    let answer = house.dispatcher.call(house.call()).await.unwrap();
+    let second = house.spawn_call();
+    house.settle().await;
+    assert_eq!(peer.calls(), 1);
+    answer.into_body().collect().await.unwrap();
+    second.await.unwrap().unwrap();
+}
+
+fn streamed() -> Response<Body> {
+    let chunks =
+        http_body_util::StreamBody::new(futures_util::stream::iter(["a", "b"].map(|text| {
+            Ok::<_, std::convert::Infallible>(http_body::Frame::data(Bytes::from_static(
+                text.as_bytes(),
+            )))
+        })));
+    Response::new(Body::stream(chunks))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_answer_frees_the_place_of_an_endpoint_that_cannot_report() {
+    let house = House::with(one_at_a_time(4));
+    house.declare(8, |_| Reply::Now(streamed()));
+    drop(house.dispatcher.call(house.call()).await.unwrap());
+    house.dispatcher.call(house.call()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_not_begun_goes_to_another_replica() {
+    let house = House::with(ModelSpec::default());
+    let gone = house.declare(8, |_| {
+        Reply::Fail(EndpointError::not_begun(Fault::new(ErrorCode::WorkerFailed, "gone")))
+    });
+    let busy = house.declare(8, |_| {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        response.headers_mut().insert(headers::NOT_BEGUN, "1".parse().unwrap());
+        Reply::Now(response)
+    });
+    let well = house.declare(8, |_| Reply::Now(ok("")));
+    for _ in 0..3 {
+        let answer = house.dispatcher.call(house.call()).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+    }
+    assert_eq!(well.calls(), 3);
+    assert!(gone.calls() + busy.calls() > 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_may_have_begun_is_not_sent_twice() {
+    let house = House::with(ModelSpec::default());
+    let peer = house.declare(8, |_| {
+        Reply::Fail(EndpointError::maybe_begun(Fault::new(ErrorCode::WorkerFailed, "died")))
+    });
+    let fault = house.dispatcher.call(house.call()).await.err().unwrap();
+    assert_eq!((fault.code, peer.calls()), (ErrorCode::WorkerFailed, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_ends_at_its_own_deadline_or_the_models() {
+    let house = House::with(ModelSpec { timeout_seconds: 2.0, ..ModelSpec::default() });
+    house.declare(8, |_| Reply::After(100 * SECOND, ok("")));
+    for (own, expected) in [(Some(SECOND), SECOND), (None, 2 * SECOND)] {
+        let begin = tokio::time::Instant::now();
+        let mut call = house.call();
+        call.deadline = own.map(|time| begin + time);
+        let fault = house.dispatcher.call(call).await.err().unwrap();
+        assert_eq!(fault.code, ErrorCode::DeadlineExceeded);
+        assert_eq!(begin.elapsed().as_secs(), expected.as_secs());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_wait_for_a_model_that_starts_and_are_refused_by_one_that_fails() {
+    let house = House::with(ModelSpec::default());
+    let waiting = house.spawn_call();
+    house.settle().await;
+    house.declare(1, |_| Reply::Now(ok("")));
+    waiting.await.unwrap().unwrap();
+
+    let house = House::with(ModelSpec::default());
+    let waiting = house.spawn_call();
+    house.settle().await;
+    let reason = "no Python was found".to_owned();
+    house.fleet.set_availability(&house.model, Availability::Failing { reason });
+    let fault = waiting.await.unwrap().err().unwrap();
+    assert_eq!(fault.code, ErrorCode::ModelUnavailable);
+    assert_eq!(fault.detail, "model echo is unavailable: no Python was found");
+}
+
+#[tokio::test(start_paused = true)]
+async fn urgent_calls_go_first() {
+    let house = House::with(one_at_a_time(8));
+    let peer = house.declare(8, |_| Reply::After(SECOND, ok("")));
+    let first = house.spawn_call();
+    house.settle().await;
+    let low = house.spawn_call_with(types::Priority::Low);
+    house.settle().await;
+    let high = house.spawn_call_with(types::Priority::High);
+    house.settle().await;
+    for call in [first, low, high] {
+        call.await.unwrap().unwrap();
+    }
+    assert_eq!(peer.priorities(), ["normal", "high", "low"]);
+}
