@@ -1,1 +1,80 @@
-//! gateway
+//! The doors: parse, authenticate, translate, render. They decide nothing.
+//!
+//! A request passes through these files in this order:
+//!
+//! 1. `server`: accepts connections until told to drain.
+//! 2. `door`: gives each request its id, an access line, its metrics, and renders what failed.
+//! 3. `routes`: the table of paths.
+//! 4. `context`, `intake`: headers and body, parsed once; all validation ends here.
+//! 5. `invoke`, `passage`, `tasks`, …: one file per road; each asks `dispatch` or `tasks`.
+//! 6. `problem`: the one place where an error becomes an answer.
+//!
+//! Absent on purpose: queues, retries, health (`dispatch`, `fleet`), records (`tasks`).
+
+mod catalog;
+mod context;
+mod door;
+mod failure;
+mod health;
+mod intake;
+mod internal;
+mod invoke;
+mod openai;
+pub mod openapi;
+mod operations;
+mod passage;
+mod query;
+mod routes;
+mod server;
+mod tasks;
+mod tunnel;
+
+use std::{sync::Arc, time::SystemTime};
+
+use ::tasks::Tasks;
+use dispatch::Dispatcher;
+use fleet::Fleet;
+use telemetry::metrics::Metrics;
+use tokio_util::sync::CancellationToken;
+
+pub use server::{Listener, Server};
+
+/// What the doors open onto.
+#[derive(Clone)]
+pub struct Gateway {
+    inner: Arc<Inner>,
+}
+
+/// The parts of a [`Gateway`].
+pub struct Inner {
+    /// The road to the models.
+    pub dispatcher: Dispatcher,
+    /// Who serves them.
+    pub fleet: Fleet,
+    /// Durable work and records.
+    pub tasks: Tasks,
+    /// The numbers.
+    pub metrics: Metrics,
+    /// Largest body that is read into memory, in bytes.
+    pub body_bytes_max: usize,
+    /// When the program started.
+    pub started: SystemTime,
+    /// Set while the server drains: not ready any more.
+    pub draining: CancellationToken,
+    /// Version of the program.
+    pub version: &'static str,
+}
+
+impl Gateway {
+    /// A gateway onto these parts.
+    pub fn new(inner: Inner) -> Self {
+        Self { inner: Arc::new(inner) }
+    }
+}
+
+impl std::ops::Deref for Gateway {
+    type Target = Inner;
+    fn deref(&self) -> &Inner {
+        &self.inner
+    }
+}

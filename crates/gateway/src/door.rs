@@ -1,0 +1,101 @@
+//! What every request passes: its id, the rendering of what failed, its access line, its metrics.
+
+use std::{any::Any, convert::Infallible, panic::AssertUnwindSafe, time::Instant};
+
+use api::headers;
+use axum::{
+    Router,
+    body::Body,
+    response::{IntoResponse, Response},
+};
+use futures_util::FutureExt;
+use http::{HeaderValue, Method, Request};
+use tower::ServiceExt;
+use types::{ErrorCode, Fault, RequestId};
+use uuid::Uuid;
+
+use crate::{
+    Gateway,
+    failure::{Failure, Family, render},
+    routes,
+};
+
+/// One of the two doors: the public one, or the one for workers.
+#[derive(Clone)]
+pub(crate) struct Door {
+    gateway: Gateway,
+    router: Router,
+}
+
+impl Door {
+    pub(crate) const fn new(gateway: Gateway, router: Router) -> Self {
+        Self { gateway, router }
+    }
+
+    /// Answers one request. Never fails, never panics.
+    pub(crate) async fn answer<B>(self, request: Request<B>) -> Result<Response, Infallible>
+    where
+        B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
+        B::Error: Into<api::BoxError>,
+    {
+        let started = Instant::now();
+        let mut request = request.map(Body::new);
+        let method = request.method().clone();
+        let path = request.uri().path().to_owned();
+        let (id, bad_id) = request_id(&request);
+        request.headers_mut().insert(headers::REQUEST_ID, id.clone());
+        let response = match bad_id {
+            Some(failure) => failure.into_response(),
+            None => self.route(request).await,
+        };
+        let text = id.to_str().unwrap_or_default();
+        let mut response = render(response, Family::of(&path), text);
+        let status = response.status().as_u16();
+        self.gateway.metrics.route(routes::template(&path)).answered(status);
+        log_access(&method, &path, status, started, text);
+        response.headers_mut().insert(headers::REQUEST_ID, id);
+        Ok(response)
+    }
+
+    async fn route(&self, request: Request<Body>) -> Response {
+        let answer = AssertUnwindSafe(self.router.clone().oneshot(request)).catch_unwind().await;
+        match answer {
+            Ok(Ok(response)) => response,
+            Err(panic) => {
+                let fault = Fault::new(ErrorCode::InternalError, "the server met a bug of its own");
+                Failure(fault.caused_by(message_of(&*panic))).into_response()
+            }
+        }
+    }
+}
+
+/// The client's request id, or a fresh one; with the failure if the client's cannot be used.
+fn request_id<B>(request: &Request<B>) -> (HeaderValue, Option<Failure>) {
+    let Some(given) = request.headers().get(headers::REQUEST_ID) else { return (fresh_id(), None) };
+    let checked = given.to_str().map_err(|_| "it is not visible ASCII".to_owned());
+    match checked.and_then(|text| text.parse::<RequestId>().map_err(|error| error.to_string())) {
+        Ok(_) => (given.clone(), None),
+        Err(why) => {
+            let detail = format!("header x-request-id cannot be used: {why}");
+            (fresh_id(), Some(Failure::new(ErrorCode::InvalidHeader, detail)))
+        }
+    }
+}
+
+fn fresh_id() -> HeaderValue {
+    let mut buffer = Uuid::encode_buffer();
+    let text = Uuid::now_v7().simple().encode_lower(&mut buffer);
+    // Hex digits always make a header value.
+    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("none"))
+}
+
+fn log_access(method: &Method, path: &str, status: u16, started: Instant, request_id: &str) {
+    let took_ms = started.elapsed().as_micros() as f64 / 1000.0;
+    tracing::info!(target: "access", %method, path, status, took_ms, request_id);
+}
+
+fn message_of(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "it panicked without a message".into())
+}

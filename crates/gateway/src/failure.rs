@@ -1,0 +1,110 @@
+//! What a handler returns when it fails, and the one place where that becomes an answer.
+
+use std::{error::Error, sync::Arc};
+
+use api::{Problem, problem::PROBLEM_JSON};
+use axum::{
+    body::Body,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderValue, StatusCode, header};
+use serde_json::json;
+use types::{ErrorCode, Fault};
+
+/// A failed request on its way to [`render`], which knows the request's id and its family.
+pub(crate) struct Failure(pub(crate) Fault);
+
+/// Carried from the handler to the door among the answer's extensions.
+#[derive(Clone)]
+struct Carried(Arc<Fault>);
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        Self(fault)
+    }
+}
+
+impl Failure {
+    pub(crate) fn new(code: ErrorCode, detail: impl Into<std::borrow::Cow<'static, str>>) -> Self {
+        Self(Fault::new(code, detail))
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let mut response = status(self.0.code).into_response();
+        response.extensions_mut().insert(Carried(Arc::new(self.0)));
+        response
+    }
+}
+
+/// The families of paths, each with its own shape of errors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Family {
+    /// problem+json.
+    Native,
+    /// `{"error": {"message", "type", "code"}}`.
+    OpenAi,
+}
+
+impl Family {
+    pub(crate) fn of(path: &str) -> Self {
+        if path.starts_with("/v1/") { Self::OpenAi } else { Self::Native }
+    }
+}
+
+/// Gives a failed answer its body.
+pub(crate) fn render(mut response: Response, family: Family, request_id: &str) -> Response {
+    let Some(Carried(fault)) = response.extensions_mut().remove::<Carried>() else {
+        return response;
+    };
+    log(&fault, request_id);
+    let (content_type, body) = match family {
+        Family::Native => (PROBLEM_JSON, serde_json::to_vec(&Problem::new(&fault, request_id))),
+        Family::OpenAi => ("application/json", serde_json::to_vec(&openai(&fault))),
+    };
+    // These shapes are made of text and numbers; they always serialise.
+    *response.body_mut() = Body::from(body.unwrap_or_default());
+    let headers = response.headers_mut();
+    headers.remove(header::CONTENT_LENGTH);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    if let Some(wait) = fault.retry_after {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+    }
+    response
+}
+
+fn openai(fault: &Fault) -> serde_json::Value {
+    let kind = match fault.code.status() {
+        401 => "auth_error",
+        429 => "rate_limit_error",
+        400..500 => "invalid_request_error",
+        _ => "server_error",
+    };
+    json!({"error": {
+        "message": fault.detail,
+        "type": kind,
+        "param": null,
+        "code": fault.code.slug(),
+    }})
+}
+
+/// The operator sees the whole chain; the caller saw only the detail.
+fn log(fault: &Fault, request_id: &str) {
+    let mut chain = String::new();
+    let mut cause = fault.source();
+    while let Some(error) = cause {
+        chain.push_str(": ");
+        chain.push_str(&error.to_string());
+        cause = error.source();
+    }
+    if fault.code.status() >= 500 && fault.code != ErrorCode::ModelUnavailable {
+        tracing::warn!(request_id, "{fault}{chain}");
+    } else {
+        tracing::debug!(request_id, "{fault}{chain}");
+    }
+}
+
+fn status(code: ErrorCode) -> StatusCode {
+    StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}

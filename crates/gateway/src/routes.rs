@@ -1,0 +1,70 @@
+//! The table of paths.
+
+use axum::{
+    Router,
+    routing::{any, get, post},
+};
+use types::ErrorCode;
+
+use crate::{
+    Gateway, catalog, failure::Failure, health, invoke, openai, operations, passage, tasks,
+};
+
+/// Every public path and who answers it.
+pub(crate) fn router(gateway: Gateway) -> Router {
+    Router::new()
+        .route("/invoke/{model}", post(invoke::invoke))
+        .route("/invoke/{model}/{*route}", any(passage::pass))
+        .route("/tasks", get(tasks::list))
+        .route("/tasks/{name}", post(tasks::submit).get(tasks::get).delete(tasks::cancel))
+        .route("/tasks/{id}/cancel", post(tasks::cancel))
+        .route("/tasks/{id}/retry", post(tasks::retry))
+        .route("/tasks/{id}/events", get(tasks::events))
+        .route("/v1/models", get(catalog::list))
+        .route("/v1/models/{name}", get(catalog::show))
+        .route("/v1/chat/completions", post(openai::pass))
+        .route("/v1/completions", post(openai::pass))
+        .route("/v1/embeddings", post(openai::pass))
+        .route("/healthz", get(health::healthz))
+        .route("/health", get(health::ready))
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
+        .route("/metrics", get(operations::metrics))
+        .route("/openapi.json", get(operations::openapi_json))
+        .route("/docs", get(operations::docs))
+        .route("/", get(operations::root))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .with_state(gateway)
+}
+
+/// The template that a path belongs to: what metrics are kept by.
+pub(crate) fn template(path: &str) -> &'static str {
+    let mut segments = path.trim_start_matches('/').splitn(3, '/');
+    match (segments.next().unwrap_or_default(), segments.next(), segments.next()) {
+        ("invoke", Some(_), None) => "/invoke/{model}",
+        ("invoke", Some(_), Some(_)) => "/invoke/{model}/{route}",
+        ("tasks", None, _) => "/tasks",
+        ("tasks", Some(_), None) => "/tasks/{name}",
+        ("tasks", Some(_), Some(_)) => "/tasks/{id}/{action}",
+        ("v1", Some("models"), _) => "/v1/models",
+        ("v1", Some("chat"), _) => "/v1/chat/completions",
+        ("v1", Some("completions"), _) => "/v1/completions",
+        ("v1", Some("embeddings"), _) => "/v1/embeddings",
+        ("health" | "healthz", _, _) => "/health",
+        ("metrics", None, _) => "/metrics",
+        ("openapi.json" | "docs", None, _) => "/docs",
+        ("", None, _) => "/",
+        _ => "other",
+    }
+}
+
+pub(crate) async fn not_found(uri: http::Uri) -> Failure {
+    let detail = format!("nothing answers at {}; see /docs", uri.path());
+    Failure::new(ErrorCode::RouteNotFound, detail)
+}
+
+async fn method_not_allowed(method: http::Method, uri: http::Uri) -> Failure {
+    let detail = format!("{} does not take {method}; see /docs", uri.path());
+    Failure::new(ErrorCode::MethodNotAllowed, detail)
+}
