@@ -5,7 +5,8 @@ mod gateway;
 use std::{error::Error, io, sync::LazyLock, time::Duration};
 
 use api::{Begun, Body};
-use http::{Request, Response, Uri};
+use http::{Request, Response, uri::Authority};
+use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
     client::legacy::{self, Client, connect::HttpConnector},
@@ -55,8 +56,8 @@ pub enum SendError {
 }
 
 impl SendError {
-    fn new(uri: &Uri, source: legacy::Error) -> Self {
-        let host = uri.authority().map(ToString::to_string).unwrap_or_default();
+    fn new(host: Option<Authority>, source: legacy::Error) -> Self {
+        let host = host.map(|host| host.to_string()).unwrap_or_default();
         if source.is_connect() {
             Self::Connect { host, source }
         } else {
@@ -118,11 +119,16 @@ impl HttpClient {
     /// # Errors
     /// [`SendError`] if no answer came.
     pub async fn send(&self, request: Request<Body>) -> Result<Response<Body>, SendError> {
-        let uri = request.uri().clone();
-        match self.pool.request(request).await {
-            Ok(answer) => Ok(answer.map(Body::stream)),
-            Err(source) => Err(SendError::new(&uri, source)),
-        }
+        Ok(self.exchange(request).await?.map(Body::stream))
+    }
+
+    /// As [`send`](Self::send), with the body as it comes from the connection.
+    pub(crate) async fn exchange(
+        &self,
+        request: Request<Body>,
+    ) -> Result<Response<Incoming>, SendError> {
+        let host = request.uri().authority().cloned();
+        self.pool.request(request).await.map_err(|source| SendError::new(host, source))
     }
 }
 

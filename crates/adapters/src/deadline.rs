@@ -11,6 +11,7 @@ use api::{Body, BoxError, headers::DEADLINE_MS};
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// The moment by which a call must have ended.
@@ -67,17 +68,19 @@ struct Late {
 
 /// A body that breaks off, and lets go of its connection, when its time is up.
 struct Timed {
-    body: Body,
-    end: Pin<Box<Sleep>>,
-    total: Duration,
+    /// Gone once the time is up.
+    body: Option<Incoming>,
+    deadline: Deadline,
+    /// Set when there is something to wait for; most answers are there at once.
+    end: Option<Pin<Box<Sleep>>>,
 }
 
-/// Makes a body keep to a deadline.
-pub(crate) fn timed(body: Body, deadline: Deadline) -> Body {
-    if matches!(body, Body::Full(_)) {
-        return body;
+/// Makes an answer keep to a deadline.
+pub(crate) fn timed(body: Incoming, deadline: Deadline) -> Body {
+    if body.is_end_stream() {
+        return Body::empty();
     }
-    Body::stream(Timed { body, end: Box::pin(sleep_until(deadline.at)), total: deadline.total })
+    Body::stream(Timed { body: Some(body), deadline, end: None })
 }
 
 impl HttpBody for Timed {
@@ -88,23 +91,26 @@ impl HttpBody for Timed {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
         // What has come is handed on before the clock is asked: it may be the end.
-        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
-            return Poll::Ready(frame);
+        if let Poll::Ready(frame) = Pin::new(body).poll_frame(cx) {
+            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
-        if self.end.as_mut().poll(cx).is_pending() {
+        let deadline = self.deadline;
+        let end = self.end.get_or_insert_with(|| Box::pin(sleep_until(deadline.at)));
+        if end.as_mut().poll(cx).is_pending() {
             return Poll::Pending;
         }
-        self.body = Body::empty();
-        Poll::Ready(Some(Err(Late { total: self.total }.into())))
+        self.body = None;
+        Poll::Ready(Some(Err(Late { total: deadline.total }.into())))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_none_or(HttpBody::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), HttpBody::size_hint)
     }
 }
 

@@ -100,22 +100,20 @@ impl HttpApi {
     }
 
     fn request_headers(&self, caller: &HeaderMap, method: &Method) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        if method != Method::GET {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        }
+        let has_body = method != Method::GET;
+        let mut headers = self.headers.clone();
         for name in PASSED_ON {
-            if let Some(value) = caller.get(&name)
-                && !(name == CONTENT_TYPE && method == Method::GET)
-            {
+            // The operator's word is the last, and without a body there is no type of it.
+            if headers.contains_key(&name) || (name == CONTENT_TYPE && !has_body) {
+                continue;
+            }
+            if let Some(value) = caller.get(&name) {
                 headers.insert(name, value.clone());
             }
         }
-        // The operator's word is the last.
-        for name in self.headers.keys() {
-            headers.remove(name);
+        if has_body && !headers.contains_key(CONTENT_TYPE) {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        headers.extend(self.headers.clone());
         headers
     }
 }

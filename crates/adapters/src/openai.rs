@@ -116,10 +116,9 @@ impl OpenAi {
     fn request_headers(&self, caller: HeaderMap) -> HeaderMap {
         let mut headers = headers::outbound(caller);
         headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
-        for name in self.headers.keys() {
-            headers.remove(name);
+        for (name, value) in &self.headers {
+            headers.insert(name.clone(), value.clone());
         }
-        headers.extend(self.headers.clone());
         headers
     }
 }

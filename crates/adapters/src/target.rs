@@ -40,6 +40,9 @@ impl Base {
 
     /// The address itself with `query` after its own; `None` if that makes no valid address.
     pub(crate) fn with_query(&self, query: &str) -> Option<Uri> {
+        if query.is_empty() {
+            return Some(self.0.clone());
+        }
         let own = self.0.query().unwrap_or_default();
         let both = [own, query].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>();
         self.at(self.0.path(), &both.join("&"))
@@ -81,7 +84,7 @@ pub(crate) fn headers(spec: &ModelSpec, env: Env<'_>) -> Result<HeaderMap, Unava
         let mut value =
             HeaderValue::try_from(value).map_err(|_| wrong("has characters no header may have"))?;
         value.set_sensitive(header == AUTHORIZATION);
-        headers.append(header, value);
+        headers.insert(header, value);
     }
     Ok(headers)
 }

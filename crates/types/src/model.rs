@@ -146,7 +146,7 @@ pub struct ModelSpec {
     /// Attempts for durable tasks and, for external kinds, calls.
     pub retry: RetrySpec,
 
-    /// Address of the external API.
+    /// Address of the external API; `${NAME}` is replaced from the environment.
     #[serde(alias = "base_url")]
     pub endpoint: Option<String>,
     /// Method of the external call.
@@ -325,7 +325,10 @@ impl ModelSpec {
                 );
             }
             ModelKind::Http | ModelKind::Openai => {
-                let is_url = |url: &str| url.starts_with("http://") || url.starts_with("https://");
+                // One that begins with a variable is judged once the variable is known.
+                let is_url = |url: &str| {
+                    ["http://", "https://", "${"].iter().any(|start| url.starts_with(start))
+                };
                 let present = !self.enabled || self.endpoint.as_deref().is_some_and(is_url);
                 needs(
                     present,
@@ -370,6 +373,16 @@ mod tests {
             ..ModelSpec::default()
         };
         assert_eq!(fields(&spec), ["num_gpus"]);
+    }
+
+    #[test]
+    fn an_address_is_a_url_or_begins_with_a_variable() {
+        let with = |endpoint: &str| {
+            let endpoint = Some(endpoint.to_owned());
+            fields(&ModelSpec { kind: ModelKind::Openai, endpoint, ..ModelSpec::default() })
+        };
+        assert_eq!(with("${CHAT_URL}"), Vec::<&str>::new());
+        assert_eq!(with("localhost:8000"), ["endpoint"]);
     }
 
     #[test]
