@@ -141,10 +141,12 @@ impl Replica<'_> {
         }
     }
 
-    /// Calls that must be asked to stop now.
+    /// Calls that must be asked to stop now; none of a replica that has left.
     pub fn overdue(&self, now: Instant) -> impl Iterator<Item = CallId> {
-        let is_overdue =
-            move |call: &&HeldCall| matches!(call.health(self.heartbeat, now), CallHealth::Overdue);
+        let is_here = self.stage != Stage::Gone;
+        let is_overdue = move |call: &&HeldCall| {
+            is_here && call.health(self.heartbeat, now) == CallHealth::Overdue
+        };
         self.calls.iter().filter(is_overdue).map(|call| call.call)
     }
 
