@@ -1,1 +1,3 @@
+//! The program `modelyard`.
+
 fn main() {}

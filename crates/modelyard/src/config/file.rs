@@ -1,0 +1,213 @@
+//! What can be written in `modelyard.toml`. The comments here are `docs/config.md`.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+use types::{ModelName, ModelSpec};
+
+/// The whole file. Every key may be left out.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ConfigToml {
+    /// Where clients reach the server, and what it accepts.
+    pub(super) server: ServerToml,
+    /// Where durable tasks are kept.
+    pub(super) store: StoreToml,
+    /// What is logged, and where.
+    pub(super) log: LogToml,
+    /// What all workers have in common.
+    pub(super) workers: WorkersToml,
+    /// The registry, one table per model: `[models.NAME]`.
+    ///
+    /// Without any, the built-in registry is served: `local-echo`, `digits`, `external-sentiment`
+    /// and `nanobanana-image`. With some, only `local-echo` stays. A table with the name of a
+    /// built-in model changes it; one that sets `kind` or `implementation` replaces it.
+    pub(super) models: BTreeMap<ModelName, ModelSpec>,
+}
+
+/// `[server]`
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ServerToml {
+    /// Addresses for clients, one or a list: `host:port` or `unix:/path`.
+    #[serde(deserialize_with = "one_or_many")]
+    pub(super) listen: Vec<String>,
+    /// Address for workers: `unix:/path` or `tcp:host:port`. Default: a unix socket in a directory
+    /// that only this user can enter.
+    pub(super) internal_listen: Option<String>,
+    /// Largest request body, in MiB.
+    pub(super) body_mb_max: u32,
+    /// Time that running calls get to finish when the server is told to stop, in seconds.
+    pub(super) drain_seconds: f64,
+    /// A folder that is served at `/` instead of the built-in page.
+    pub(super) static_dir: Option<PathBuf>,
+    /// Origins whose pages may call the server from a browser, for example `https://app.example`;
+    /// `*` for all.
+    #[serde(deserialize_with = "one_or_many")]
+    pub(super) cors_origins: Vec<String>,
+}
+
+impl Default for ServerToml {
+    fn default() -> Self {
+        Self {
+            listen: vec!["127.0.0.1:8000".into()],
+            internal_listen: None,
+            body_mb_max: 64,
+            drain_seconds: 30.0,
+            static_dir: None,
+            cors_origins: Vec::new(),
+        }
+    }
+}
+
+/// What holds the tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum StoreKind {
+    /// A file on this machine, owned by one server.
+    #[default]
+    Sqlite,
+}
+
+/// Where the record of a synchronous call is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SyncCalls {
+    /// In memory, the most recent ones only.
+    #[default]
+    Memory,
+    /// In the store, as tasks are. Every call then waits for the disk.
+    Stored,
+}
+
+/// `[store]`
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct StoreToml {
+    /// What holds the tasks.
+    pub(super) kind: StoreKind,
+    /// The file. Default: `tasks.db` in the data directory, which is `MODELYARD_DATA_DIR`, else
+    /// `$XDG_DATA_HOME/modelyard`, else `~/.local/share/modelyard`.
+    pub(super) path: Option<PathBuf>,
+    /// Where records of synchronous calls are kept.
+    pub(super) sync_calls: SyncCalls,
+    /// Finished tasks and their results are deleted after so many hours.
+    pub(super) result_ttl_hours: f64,
+    /// Records of synchronous calls that are kept in memory.
+    pub(super) recent_max: u32,
+    /// Address of a Redis server. Not used yet: tasks stay in SQLite.
+    pub(super) redis_url: Option<String>,
+}
+
+impl Default for StoreToml {
+    fn default() -> Self {
+        Self {
+            kind: StoreKind::default(),
+            path: None,
+            sync_calls: SyncCalls::default(),
+            result_ttl_hours: 168.0,
+            recent_max: 10_000,
+            redis_url: None,
+        }
+    }
+}
+
+/// The form of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum LogFormatToml {
+    /// `time | level | name | message key=value`, times in UTC.
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// `[log]`
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct LogToml {
+    /// `off`, `error`, `warn`, `info`, `debug` or `trace`, and exceptions by module:
+    /// `info,gateway=debug`.
+    pub(super) level: String,
+    /// The form of a line.
+    pub(super) format: LogFormatToml,
+    /// A file beside standard output. At 10 MB it is renamed `.1`; five old ones are kept.
+    pub(super) file: Option<PathBuf>,
+}
+
+impl Default for LogToml {
+    fn default() -> Self {
+        Self { level: "info".into(), format: LogFormatToml::default(), file: None }
+    }
+}
+
+/// `[workers]`
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct WorkersToml {
+    /// Time between two heartbeats of a worker, in seconds.
+    pub(super) heartbeat_seconds: f64,
+    /// A worker that is silent for so long is lost, in seconds.
+    pub(super) lease_seconds: f64,
+    /// `max_concurrency` of models that set none. Default: no cap but the workers' capacity.
+    pub(super) default_max_concurrency: Option<u32>,
+    /// Python interpreter or virtual environment of models that set none. Default: `.venv` beside
+    /// the configuration, then `python3`.
+    pub(super) python: Option<PathBuf>,
+    /// GPUs that may be handed out, as `CUDA_VISIBLE_DEVICES` names them; `[]` for none. Default:
+    /// all that the driver lists.
+    #[serde(deserialize_with = "devices")]
+    #[schemars(with = "Option<Vec<String>>")]
+    pub(super) gpus: Option<Vec<String>>,
+}
+
+impl Default for WorkersToml {
+    fn default() -> Self {
+        Self {
+            heartbeat_seconds: 10.0,
+            lease_seconds: 30.0,
+            default_max_concurrency: None,
+            python: None,
+            gpus: None,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected a text or a list of texts")]
+enum OneOrMany<T> {
+    One(T),
+    Many(Vec<T>),
+}
+
+impl<T> OneOrMany<T> {
+    fn into_vec(self) -> Vec<T> {
+        match self {
+            Self::One(one) => vec![one],
+            Self::Many(many) => many,
+        }
+    }
+}
+
+fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    OneOrMany::deserialize(deserializer).map(OneOrMany::into_vec)
+}
+
+/// A device is a number or a name.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected a number or a name of a GPU, or a list of them")]
+enum Device {
+    Number(u32),
+    Name(String),
+}
+
+fn devices<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
+    let devices = OneOrMany::deserialize(deserializer)?.into_vec().into_iter();
+    let text = |device| match device {
+        Device::Number(number) => number.to_string(),
+        Device::Name(name) => name,
+    };
+    Ok(Some(devices.map(text).collect()))
+}

@@ -1,0 +1,162 @@
+//! From the file to settings: what was left out is filled in, and units become types.
+
+use std::path::PathBuf;
+
+use telemetry::log::{LogFormat, LogSettings};
+use types::ModelSpec;
+
+use super::{
+    file::{ConfigToml, LogFormatToml},
+    judge::Judge,
+    key::KeyPath,
+    paths::Bases,
+    settings::{ServerSettings, Settings, StoreSettings, WorkerSettings},
+    tree::Tree,
+};
+
+const MEBIBYTE: usize = 1024 * 1024;
+
+/// Completes the file and turns it into settings.
+pub(super) fn settings(
+    config: &mut ConfigToml,
+    data_dir: PathBuf,
+    bases: &Bases,
+    judge: &mut Judge<'_>,
+) -> Settings {
+    let server = server(config, judge);
+    let store = store(config, data_dir.join("tasks.db"), judge);
+    let log = log(config, judge);
+    let workers = workers(config, judge);
+    models(config, judge);
+    Settings {
+        server,
+        store,
+        log,
+        workers,
+        models: config.models.clone(),
+        config_dir: bases.config_dir().to_owned(),
+        data_dir,
+        warnings: warnings(config, judge.tree),
+    }
+}
+
+fn server(config: &ConfigToml, judge: &mut Judge<'_>) -> ServerSettings {
+    let server = &config.server;
+    if server.listen.is_empty() {
+        let fix = "write an address, for example \"127.0.0.1:8000\"";
+        judge.refuse(&KeyPath::dotted("server.listen"), "the list is empty", fix);
+    }
+    let address = |text: &String| {
+        let fix = "write `host:port` or `unix:/path`, for example \"127.0.0.1:8000\"";
+        judge.parse("server.listen", text, fix)
+    };
+    let listen = server.listen.iter().filter_map(address).collect();
+    let internal_listen = server.internal_listen.as_deref();
+    if let Some(folder) = server.static_dir.as_ref().filter(|folder| !folder.is_dir()) {
+        let problem = format!("`{}` is not a folder", folder.display());
+        judge.refuse(&KeyPath::dotted("server.static_dir"), problem, "create it or remove the key");
+    }
+    for origin in server.cors_origins.iter().filter(|origin| !is_origin(origin)) {
+        let fix = "write scheme and host without a path, for example \"https://app.example\"";
+        let problem = format!("`{origin}` is not an origin");
+        judge.refuse(&KeyPath::dotted("server.cors_origins"), problem, fix);
+    }
+    ServerSettings {
+        listen,
+        internal_listen: internal_listen
+            .and_then(|text| judge.parse("server.internal_listen", text, "")),
+        body_bytes_max: judge
+            .positive("server.body_mb_max", server.body_mb_max)
+            .saturating_mul(MEBIBYTE),
+        drain: judge.seconds("server.drain_seconds", server.drain_seconds, 0.0),
+        static_dir: server.static_dir.clone(),
+        cors_origins: server.cors_origins.clone(),
+    }
+}
+
+fn is_origin(text: &str) -> bool {
+    let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    text == "*" || host.is_some_and(|host| !host.is_empty() && !host.contains('/'))
+}
+
+fn store(config: &mut ConfigToml, path: PathBuf, judge: &mut Judge<'_>) -> StoreSettings {
+    let store = &mut config.store;
+    StoreSettings {
+        path: store.path.get_or_insert(path).clone(),
+        sync_calls: store.sync_calls,
+        // A tenth of a second is the least that can be meant.
+        result_ttl: judge.seconds("store.result_ttl_hours", store.result_ttl_hours * 3600.0, 0.1),
+        recent_max: judge.positive("store.recent_max", store.recent_max),
+        redis_url: store.redis_url.clone(),
+    }
+}
+
+fn log(config: &ConfigToml, judge: &mut Judge<'_>) -> LogSettings {
+    LogSettings {
+        levels: judge.parse("log.level", &config.log.level, "").unwrap_or_default(),
+        format: match config.log.format {
+            LogFormatToml::Text => LogFormat::Text,
+            LogFormatToml::Json => LogFormat::Json,
+        },
+        file: config.log.file.clone(),
+    }
+}
+
+fn workers(config: &ConfigToml, judge: &mut Judge<'_>) -> WorkerSettings {
+    let workers = &config.workers;
+    let heartbeat = judge.seconds("workers.heartbeat_seconds", workers.heartbeat_seconds, 0.05);
+    let lease = judge.seconds("workers.lease_seconds", workers.lease_seconds, 0.1);
+    if lease <= heartbeat {
+        let problem = format!(
+            "a lease of {} s ends before the next heartbeat, which comes every {} s",
+            workers.lease_seconds, workers.heartbeat_seconds
+        );
+        let fix = "make the lease about three times as long as the heartbeat";
+        judge.refuse(&KeyPath::dotted("workers.lease_seconds"), problem, fix);
+    }
+    if let Some(cap) = workers.default_max_concurrency {
+        judge.positive("workers.default_max_concurrency", cap);
+    }
+    WorkerSettings { heartbeat, lease, python: workers.python.clone(), gpus: workers.gpus.clone() }
+}
+
+fn models(config: &mut ConfigToml, judge: &mut Judge<'_>) {
+    for (name, spec) in &mut config.models {
+        let model = KeyPath::dotted("models").join(name.as_str());
+        for issue in spec.issues() {
+            let key = issue.field.split('.').fold(model.clone(), |key, part| key.join(part));
+            judge.refuse(&key, issue.message, "");
+        }
+        spec.max_concurrency = spec.max_concurrency.or(config.workers.default_max_concurrency);
+    }
+}
+
+fn warnings(config: &ConfigToml, tree: &Tree) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let mut warn = |key: KeyPath, text: String| {
+        let source = tree.source(&key).map_or_else(|| "default".into(), ToString::to_string);
+        warnings.push(format!("{source}: {key}: {text}"));
+    };
+    if config.store.redis_url.is_some() {
+        let text = "this version does not use Redis; tasks are stored in SQLite";
+        warn(KeyPath::dotted("store.redis_url"), text.into());
+    }
+    let (heartbeat, lease) = (config.workers.heartbeat_seconds, config.workers.lease_seconds);
+    if lease < 2.0 * heartbeat {
+        let text = format!("one lost heartbeat (every {heartbeat} s) ends a lease of {lease} s");
+        warn(KeyPath::dotted("workers.lease_seconds"), text);
+    }
+    for (name, spec) in &config.models {
+        if let Some(text) = below_batch_size(spec) {
+            warn(KeyPath::new(["models", name.as_str(), "max_concurrency"]), text);
+        }
+    }
+    warnings
+}
+
+fn below_batch_size(spec: &ModelSpec) -> Option<String> {
+    let (cap, batch) = (spec.max_concurrency?, spec.max_batch_size?);
+    (cap < batch).then(|| {
+        format!("only {cap} calls may run at once, so a batch of {batch} is never full; raise it")
+    })
+}

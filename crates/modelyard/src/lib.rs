@@ -1,0 +1,3 @@
+//! The binary `modelyard`, as a library so that its parts can be tested.
+
+pub mod config;
