@@ -2,6 +2,7 @@
 
 use std::{
     future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     task::{Context, Poll, ready},
     time::Instant,
@@ -12,7 +13,10 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::{Sleep, sleep_until};
 
-use crate::{call::time_up, running::Attendance};
+use crate::{
+    call::{panicked, time_up},
+    running::Attendance,
+};
 
 /// An answer's body. A stream holds its call until it ends; dropped before, it cancels the call.
 pub(crate) struct AnswerBody {
@@ -101,8 +105,10 @@ impl HttpBody for AnswerBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.get_mut();
-        let polled = Pin::new(&mut this.body).poll_frame(cx);
-        let Some(watch) = &mut this.watch else { return polled };
+        let Some(watch) = &mut this.watch else { return Pin::new(&mut this.body).poll_frame(cx) };
+        let body = AssertUnwindSafe(|| Pin::new(&mut this.body).poll_frame(cx));
+        let polled = catch_unwind(body)
+            .unwrap_or_else(|panic| Poll::Ready(Some(Err(panicked(&*panic).into()))));
         match polled {
             Poll::Ready(frame) => {
                 if let Some(outcome) = watch.outcome(frame.as_ref(), this.body.is_end_stream()) {

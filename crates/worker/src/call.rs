@@ -128,7 +128,7 @@ fn finish(
 
 /// The cause of a fault is for the operator only.
 fn log_fault(fault: &Fault, running: &Running) {
-    let cause = fault.source.as_ref().map(|source| source.to_string());
+    let cause = fault.source.as_ref().map(ToString::to_string);
     if fault.code.status() >= 500 {
         tracing::warn!(call_id = %running.call_id(), %fault, cause, "a call failed");
     } else {
@@ -164,7 +164,7 @@ async fn withdrawn(running: &Running) {
             return;
         }
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 impl CallHead {

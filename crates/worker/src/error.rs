@@ -38,6 +38,14 @@ pub enum WorkerError {
         /// What there is.
         known: String,
     },
+    /// A free field of the model has a value that the built-in worker cannot use.
+    #[error("metadata.{field}: {fix}")]
+    Metadata {
+        /// The field.
+        field: &'static str,
+        /// What to write instead.
+        fix: &'static str,
+    },
     /// The address cannot be listened on.
     #[error("cannot listen on {address}")]
     Listen {

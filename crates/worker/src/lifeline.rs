@@ -37,7 +37,7 @@ pub async fn lifeline() {
         Ok(_) => drop(ended.await),
         Err(error) => {
             tracing::warn!(%error, "cannot watch the lifeline");
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

@@ -17,7 +17,7 @@ const BACKLOG: i32 = 1_024;
 
 /// Where connections come from.
 pub(crate) enum Listener {
-    Unix(UnixListener, SocketFile),
+    Unix { listener: UnixListener, _file: SocketFile },
     Tcp(TcpListener),
 }
 
@@ -50,7 +50,7 @@ impl Listener {
     /// The next connection.
     pub(crate) async fn accept(&self) -> io::Result<Stream> {
         match self {
-            Self::Unix(listener, _) => Ok(Stream::Unix(listener.accept().await?.0)),
+            Self::Unix { listener, .. } => Ok(Stream::Unix(listener.accept().await?.0)),
             Self::Tcp(listener) => {
                 let (stream, _) = listener.accept().await?;
                 // Answers are written whole; waiting for more to send with them only delays them.
@@ -103,7 +103,7 @@ fn bind_unix(path: &Path) -> io::Result<Listener> {
     fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
-    Ok(Listener::Unix(UnixListener::from_std(socket.into())?, file))
+    Ok(Listener::Unix { listener: UnixListener::from_std(socket.into())?, _file: file })
 }
 
 fn listen_error(address: &Address, source: io::Error) -> WorkerError {
