@@ -1,1 +1,31 @@
-//! store
+//! Where durable tasks live between two moments of the server, and between two servers.
+//!
+//! [`TaskStore`] is the one door to the database. What every store promises is written once, as
+//! tests, in [`conformance`]; [`SqliteStore`] is the default, and [`MemoryStore`] is the plain model
+//! that the others are compared with.
+//!
+//! A record here is neither a wire shape nor a domain type: `tasks` translates. Time is always an
+//! argument, so that a test needs no clock.
+
+pub mod conformance;
+mod error;
+mod memory;
+mod place;
+mod record;
+mod sqlite;
+mod standing;
+mod task_store;
+
+pub use error::StoreError;
+pub use memory::MemoryStore;
+pub use place::Place;
+pub use record::{
+    EndedTask, Fence, Idempotency, NewTask, Owner, StoredAnswer, StoredRequest, TaskError,
+    TaskRecord,
+};
+pub use sqlite::{SqliteOptions, SqliteStore};
+pub use standing::Standing;
+pub use task_store::{
+    Cancelled, Cursor, Finished, Lease, ModelTasks, Outcome, Replayed, Submitted, Swept,
+    TaskFilter, TaskList, TaskStore,
+};

@@ -1,0 +1,323 @@
+//! A store that forgets everything at its end: the plain model that the others are compared with,
+//! and a quick stand-in for tests of what is built on top.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use async_trait::async_trait;
+use types::{ModelName, TaskId, Timestamp};
+
+use crate::{
+    Cancelled, Cursor, EndedTask, Fence, Finished, Idempotency, Lease, ModelTasks, NewTask,
+    Outcome, Owner, Place, Replayed, Standing, StoreError, Submitted, Swept, TaskFilter, TaskList,
+    TaskRecord, TaskStore,
+    standing::{Step, Tick},
+};
+
+/// Tasks in memory. [`MemoryStore::restarted`] gives what a restarted server would find.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    owner: Owner,
+    shelf: Arc<Mutex<Shelf>>,
+}
+
+/// All records in the order of their submission. Everything is a walk over them: it is meant to be
+/// obviously right, not fast.
+#[derive(Debug, Default)]
+struct Shelf {
+    lives: u64,
+    last: u64,
+    records: BTreeMap<u64, Kept>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    record: TaskRecord,
+    idempotency: Option<Idempotency>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default().restarted()
+    }
+
+    /// The same records in the hands of the next server.
+    #[must_use]
+    pub fn restarted(&self) -> Self {
+        let mut shelf = self.shelf();
+        shelf.lives += 1;
+        Self { owner: Owner(shelf.lives), shelf: self.shelf.clone() }
+    }
+
+    fn shelf(&self) -> MutexGuard<'_, Shelf> {
+        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shelf {
+    fn find(&mut self, id: TaskId) -> Option<&mut TaskRecord> {
+        self.records.values_mut().map(|kept| &mut kept.record).find(|record| record.id == id)
+    }
+
+    fn add(&mut self, task: NewTask, standing: Standing, updated: Timestamp) -> &mut TaskRecord {
+        self.last += 1;
+        let record = TaskRecord {
+            id: task.id,
+            model: task.model,
+            tenant: task.tenant,
+            request: task.request,
+            idempotency_key: task.idempotency.as_ref().map(|given| given.key.clone()),
+            standing,
+            answer: None,
+            error: None,
+            progress: None,
+            created: task.created,
+            updated,
+        };
+        let kept = Kept { record, idempotency: task.idempotency };
+        &mut self.records.entry(self.last).or_insert(kept).record
+    }
+
+    /// The task that was submitted under the same key, if there is one.
+    fn twin(&self, task: &NewTask) -> Option<Submitted> {
+        let given = task.idempotency.as_ref()?;
+        let twin = self.records.values().find(|kept| {
+            kept.record.model == task.model
+                && kept.record.tenant == task.tenant
+                && kept.record.idempotency_key.as_ref() == Some(&given.key)
+        })?;
+        Some(if twin.idempotency.as_ref() == Some(given) {
+            Submitted::Existing(Box::new(twin.record.clone()))
+        } else {
+            Submitted::Conflict { id: twin.record.id }
+        })
+    }
+
+    fn waiting(&self, model: &ModelName) -> u64 {
+        let waits = |kept: &&Kept| {
+            kept.record.model == *model
+                && matches!(kept.record.standing.place, Place::Ready(_) | Place::Delayed)
+        };
+        self.records.values().filter(waits).count() as u64
+    }
+
+    fn next_due(&self) -> Option<Timestamp> {
+        self.records.values().filter_map(|kept| kept.record.standing.due).min()
+    }
+}
+
+fn take(record: &mut TaskRecord, step: Step, now: Timestamp) {
+    record.standing = step.to;
+    record.updated = now;
+    record.error = step.error.or(record.error.take());
+}
+
+impl Swept {
+    /// Notes that `record` has taken a step.
+    fn note(&mut self, record: &TaskRecord) {
+        self.changed.push(record.id);
+        if matches!(record.standing.place, Place::Ready(_)) {
+            self.ready.insert(record.model.clone());
+        }
+    }
+}
+
+#[async_trait]
+impl TaskStore for MemoryStore {
+    fn owner(&self) -> Owner {
+        self.owner
+    }
+
+    async fn submit(&self, task: NewTask) -> Result<Submitted, StoreError> {
+        let mut shelf = self.shelf();
+        if let Some(twin) = shelf.twin(&task) {
+            return Ok(twin);
+        }
+        if shelf.waiting(&task.model) >= task.queued_max {
+            return Ok(Submitted::Full);
+        }
+        let (standing, created) = (Standing::new(&task), task.created);
+        shelf.add(task, standing, created);
+        Ok(Submitted::New)
+    }
+
+    async fn keep(&self, ended: EndedTask) -> Result<(), StoreError> {
+        let EndedTask { mut task, outcome, ended } = ended;
+        task.idempotency = None;
+        let step = Standing::ended(&task, &outcome, ended, self.owner);
+        let mut shelf = self.shelf();
+        let record = shelf.add(task, step.to, ended);
+        record.error = step.error;
+        record.answer = answer(outcome);
+        Ok(())
+    }
+
+    async fn claim(
+        &self,
+        model: &ModelName,
+        lease_until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Option<TaskRecord>, StoreError> {
+        let mut shelf = self.shelf();
+        loop {
+            let next = shelf
+                .records
+                .iter_mut()
+                .filter(|(_, kept)| kept.record.model == *model)
+                .filter(|(_, kept)| matches!(kept.record.standing.place, Place::Ready(_)))
+                .min_by_key(|(seq, kept)| (kept.record.standing.place.code(), **seq));
+            let Some((_, Kept { record, .. })) = next else { return Ok(None) };
+            if let Some(step) = record.standing.too_late(now) {
+                take(record, step, now);
+                continue;
+            }
+            take(record, record.standing.claimed(self.owner, lease_until).into(), now);
+            record.progress = None;
+            return Ok(Some(record.clone()));
+        }
+    }
+
+    async fn finish(
+        &self,
+        fence: Fence,
+        outcome: Outcome,
+        now: Timestamp,
+    ) -> Result<Finished, StoreError> {
+        let mut shelf = self.shelf();
+        let Some(record) = shelf.find(fence.id).filter(|record| record.standing.obeys(&fence))
+        else {
+            return Ok(Finished::Fenced);
+        };
+        take(record, record.standing.settled(&outcome, now), now);
+        if let Some(answer) = answer(outcome) {
+            record.answer = Some(answer);
+            record.error = None;
+        }
+        Ok(Finished::Applied(record.state()))
+    }
+
+    async fn renew(
+        &self,
+        fence: Fence,
+        lease_until: Timestamp,
+        progress: Option<f64>,
+    ) -> Result<Lease, StoreError> {
+        let mut shelf = self.shelf();
+        let Some(record) = shelf.find(fence.id).filter(|record| record.standing.obeys(&fence))
+        else {
+            return Ok(Lease::Lost);
+        };
+        record.standing.due = Some(lease_until);
+        record.progress = progress.or(record.progress);
+        Ok(Lease::Held)
+    }
+
+    async fn cancel(&self, id: TaskId, now: Timestamp) -> Result<Cancelled, StoreError> {
+        let mut shelf = self.shelf();
+        let Some(record) = shelf.find(id) else { return Ok(Cancelled::Unknown) };
+        let Some(step) = record.standing.cancelled(now) else {
+            return Ok(Cancelled::Ended(record.state()));
+        };
+        take(record, step, now);
+        Ok(Cancelled::Now)
+    }
+
+    async fn replay(&self, id: TaskId, now: Timestamp) -> Result<Replayed, StoreError> {
+        let mut shelf = self.shelf();
+        let Some(record) = shelf.find(id) else { return Ok(Replayed::Unknown) };
+        let Some(standing) = record.standing.replayed(now) else {
+            return Ok(Replayed::Refused(record.state()));
+        };
+        take(record, standing.into(), now);
+        Ok(Replayed::Queued)
+    }
+
+    async fn get(&self, id: TaskId) -> Result<Option<TaskRecord>, StoreError> {
+        Ok(self.shelf().find(id).cloned())
+    }
+
+    async fn list(
+        &self,
+        filter: &TaskFilter,
+        after: Option<Cursor>,
+        limit: u32,
+    ) -> Result<TaskList, StoreError> {
+        let shelf = self.shelf();
+        let matches = |record: &TaskRecord| {
+            filter.model.as_ref().is_none_or(|model| *model == record.model)
+                && filter.state.is_none_or(|state| state == record.state())
+                && filter.tenant.as_ref().is_none_or(|tenant| *tenant == record.tenant)
+        };
+        let mut found = shelf
+            .records
+            .iter()
+            .rev()
+            .filter(|(seq, kept)| {
+                after.is_none_or(|after| **seq < after.0) && matches(&kept.record)
+            })
+            .map(|(seq, kept)| (*seq, kept.record.clone()));
+        let page: Vec<_> = found.by_ref().take(limit as usize).collect();
+        let next = found.next().and_then(|_| page.last()).map(|(seq, _)| Cursor(*seq));
+        Ok(TaskList { tasks: page.into_iter().map(|(_, record)| record).collect(), next })
+    }
+
+    async fn recover(&self, now: Timestamp) -> Result<Swept, StoreError> {
+        let mut shelf = self.shelf();
+        let mut swept = Swept::default();
+        for Kept { record, .. } in shelf.records.values_mut() {
+            if record.standing.place == Place::Running && record.standing.owner != self.owner {
+                take(record, record.standing.abandoned(now), now);
+                swept.note(record);
+            }
+        }
+        swept.next_due = shelf.next_due();
+        Ok(swept)
+    }
+
+    async fn sweep(&self, now: Timestamp, limit: u32) -> Result<Swept, StoreError> {
+        let mut shelf = self.shelf();
+        let mut swept = Swept::default();
+        let mut done = [0; Place::ALL.len()];
+        shelf.records.retain(|_, Kept { record, .. }| {
+            let done = &mut done[record.standing.place.code() as usize];
+            if record.standing.due.is_none_or(|due| due > now) || *done == limit {
+                return true;
+            }
+            *done += 1;
+            match record.standing.tick(now) {
+                Tick::Step(step) => {
+                    take(record, step, now);
+                    swept.note(record);
+                    true
+                }
+                Tick::Remove => {
+                    swept.removed += 1;
+                    false
+                }
+            }
+        });
+        swept.more = done.contains(&limit);
+        swept.next_due = shelf.next_due();
+        Ok(swept)
+    }
+
+    async fn stats(&self) -> Result<Vec<ModelTasks>, StoreError> {
+        let shelf = self.shelf();
+        let records = shelf.records.values().map(|kept| &kept.record);
+        Ok(ModelTasks::count_all(
+            records.map(|record| (record.model.clone(), record.standing.place, 1)),
+        ))
+    }
+
+    async fn close(&self) {}
+}
+
+fn answer(outcome: Outcome) -> Option<crate::StoredAnswer> {
+    match outcome {
+        Outcome::Completed(answer) => Some(answer),
+        _ => None,
+    }
+}

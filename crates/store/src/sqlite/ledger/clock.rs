@@ -1,0 +1,92 @@
+//! What time alone changes, and what a new server finds.
+
+use rusqlite::params;
+use types::Timestamp;
+
+use super::{
+    Ledger,
+    tally::{NameId, model_name},
+    task::{Entry, entry_columns},
+    to_sql,
+};
+use crate::{
+    Place, Swept,
+    standing::{Step, Tick},
+};
+
+impl Ledger {
+    pub(in crate::sqlite) fn sweep(
+        &mut self,
+        now: Timestamp,
+        limit: u32,
+    ) -> rusqlite::Result<Swept> {
+        let mut swept = Swept::default();
+        for place in Place::ALL {
+            let due = self.due(place, now, limit)?;
+            swept.more |= due.len() >= limit as usize;
+            for entry in due {
+                match entry.standing.tick(now) {
+                    Tick::Step(step) => self.take(&entry, &step, now, &mut swept)?,
+                    Tick::Remove => {
+                        self.remove(&entry)?;
+                        swept.removed += 1;
+                    }
+                }
+            }
+        }
+        swept.next_due = self.next_due()?;
+        Ok(swept)
+    }
+
+    pub(in crate::sqlite) fn recover(&mut self, now: Timestamp) -> rusqlite::Result<Swept> {
+        let mut swept = Swept::default();
+        for entry in self.of_earlier_servers()? {
+            self.take(&entry, &entry.standing.abandoned(now), now, &mut swept)?;
+        }
+        swept.next_due = self.next_due()?;
+        Ok(swept)
+    }
+
+    fn take(
+        &mut self,
+        entry: &Entry,
+        step: &Step,
+        now: Timestamp,
+        swept: &mut Swept,
+    ) -> rusqlite::Result<()> {
+        self.step(entry, step, now)?;
+        swept.changed.push(entry.id);
+        if matches!(step.to.place, Place::Ready(_)) {
+            self.note_ready(entry.model, swept)?;
+        }
+        Ok(())
+    }
+
+    fn note_ready(&self, model: NameId, swept: &mut Swept) -> rusqlite::Result<()> {
+        swept.ready.extend(model_name(&self.connection, model)?);
+        Ok(())
+    }
+
+    fn due(&self, place: Place, now: Timestamp, limit: u32) -> rusqlite::Result<Vec<Entry>> {
+        self.connection
+            .prepare_cached(concat!(
+                "SELECT ",
+                entry_columns!(),
+                " FROM task WHERE place = ?1 AND due <= ?2 ORDER BY due LIMIT ?3"
+            ))?
+            .query_map(params![place.code(), to_sql(now.millis()), limit], Entry::read)?
+            .collect()
+    }
+
+    fn of_earlier_servers(&self) -> rusqlite::Result<Vec<Entry>> {
+        // `due IS NOT NULL` is always true of what runs; it lets SQLite use the index over `due`.
+        self.connection
+            .prepare_cached(concat!(
+                "SELECT ",
+                entry_columns!(),
+                " FROM task WHERE place = ?1 AND due IS NOT NULL AND owner <> ?2"
+            ))?
+            .query_map(params![Place::Running.code(), to_sql(self.owner.0)], Entry::read)?
+            .collect()
+    }
+}

@@ -1,0 +1,232 @@
+//! What callers ask of the queue: submit, claim, finish, renew, cancel, replay.
+
+use rusqlite::{OptionalExtension, params};
+use types::{ModelName, TaskId, Timestamp};
+
+use super::{Ledger, tally::NameId, task::Entry, to_sql};
+use crate::{
+    Cancelled, EndedTask, Fence, Finished, Lease, NewTask, Outcome, Replayed, Standing,
+    StoredAnswer, Submitted, TaskRecord, sqlite::rows, standing::Step,
+};
+
+/// The two names of a task, as numbers.
+#[derive(Clone, Copy)]
+struct Names {
+    model: NameId,
+    tenant: NameId,
+}
+
+impl Ledger {
+    pub(in crate::sqlite) fn submit(&mut self, task: &NewTask) -> rusqlite::Result<Submitted> {
+        let names = self.names(task)?;
+        if let Some(twin) = self.twin(task, names)? {
+            return Ok(twin);
+        }
+        if self.tally.waiting(names.model) >= task.queued_max {
+            return Ok(Submitted::Full);
+        }
+        self.insert(task, names, &Standing::new(task).into(), task.created)?;
+        Ok(Submitted::New)
+    }
+
+    pub(in crate::sqlite) fn keep(&mut self, ended: &EndedTask) -> rusqlite::Result<()> {
+        let EndedTask { task, outcome, ended } = ended;
+        let names = self.names(task)?;
+        let step = Standing::ended(task, outcome, *ended, self.owner);
+        let seq = self.insert(task, names, &step, *ended)?;
+        self.write_answer(seq, outcome)
+    }
+
+    pub(in crate::sqlite) fn claim(
+        &mut self,
+        model: &ModelName,
+        lease_until: Timestamp,
+        now: Timestamp,
+    ) -> rusqlite::Result<Option<TaskRecord>> {
+        let model = self.tally.name(&self.connection, model.as_str())?;
+        while let Some(entry) = self.next_ready(model)? {
+            if let Some(step) = entry.standing.too_late(now) {
+                self.step(&entry, &step, now)?;
+                continue;
+            }
+            let claimed = entry.standing.claimed(self.owner, lease_until);
+            self.step(&entry, &claimed.into(), now)?;
+            self.write_progress(entry.seq, None)?;
+            return rows::by_seq(&self.connection, entry.seq);
+        }
+        Ok(None)
+    }
+
+    pub(in crate::sqlite) fn finish(
+        &mut self,
+        fence: &Fence,
+        outcome: &Outcome,
+        now: Timestamp,
+    ) -> rusqlite::Result<Finished> {
+        let Some(entry) = self.obeying(fence)? else { return Ok(Finished::Fenced) };
+        let step = entry.standing.settled(outcome, now);
+        self.step(&entry, &step, now)?;
+        self.write_answer(entry.seq, outcome)?;
+        Ok(Finished::Applied(step.to.state()))
+    }
+
+    pub(in crate::sqlite) fn renew(
+        &mut self,
+        fence: &Fence,
+        lease_until: Timestamp,
+        progress: Option<f64>,
+    ) -> rusqlite::Result<Lease> {
+        let Some(entry) = self.obeying(fence)? else { return Ok(Lease::Lost) };
+        self.connection
+            .prepare_cached("UPDATE task SET due = ?2 WHERE seq = ?1")?
+            .execute(params![entry.seq, to_sql(lease_until.millis())])?;
+        if progress.is_some() {
+            self.write_progress(entry.seq, progress)?;
+        }
+        Ok(Lease::Held)
+    }
+
+    pub(in crate::sqlite) fn cancel(
+        &mut self,
+        id: TaskId,
+        now: Timestamp,
+    ) -> rusqlite::Result<Cancelled> {
+        let Some(entry) = self.entry(id)? else { return Ok(Cancelled::Unknown) };
+        let Some(step) = entry.standing.cancelled(now) else {
+            return Ok(Cancelled::Ended(entry.standing.state()));
+        };
+        self.step(&entry, &step, now)?;
+        Ok(Cancelled::Now)
+    }
+
+    pub(in crate::sqlite) fn replay(
+        &mut self,
+        id: TaskId,
+        now: Timestamp,
+    ) -> rusqlite::Result<Replayed> {
+        let Some(entry) = self.entry(id)? else { return Ok(Replayed::Unknown) };
+        let Some(standing) = entry.standing.replayed(now) else {
+            return Ok(Replayed::Refused(entry.standing.state()));
+        };
+        self.step(&entry, &standing.into(), now)?;
+        Ok(Replayed::Queued)
+    }
+
+    fn names(&mut self, task: &NewTask) -> rusqlite::Result<Names> {
+        let model = self.tally.name(&self.connection, task.model.as_str())?;
+        let tenant = self.tally.name(&self.connection, task.tenant.as_str())?;
+        Ok(Names { model, tenant })
+    }
+
+    /// The task that was submitted under the same key, if there is one.
+    fn twin(&self, task: &NewTask, names: Names) -> rusqlite::Result<Option<Submitted>> {
+        let Some(given) = &task.idempotency else { return Ok(None) };
+        let found: Option<(i64, [u8; 32])> = self
+            .connection
+            .prepare_cached(
+                "SELECT seq, request_hash FROM task \
+                 WHERE tenant = ?1 AND model = ?2 AND idempotency_key = ?3",
+            )?
+            .query_row(params![names.tenant, names.model, given.key], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .optional()?;
+        let Some((seq, hash)) = found else { return Ok(None) };
+        let record = rows::by_seq(&self.connection, seq)?;
+        Ok(record.map(|record| {
+            if hash == given.hash {
+                Submitted::Existing(Box::new(record))
+            } else {
+                Submitted::Conflict { id: record.id }
+            }
+        }))
+    }
+
+    fn insert(
+        &mut self,
+        task: &NewTask,
+        names: Names,
+        step: &Step,
+        updated: Timestamp,
+    ) -> rusqlite::Result<i64> {
+        let seq = self.insert_task(task, names, step, updated)?;
+        let headers = rows::headers_to_sql(&task.request.headers)?;
+        self.connection
+            .prepare_cached(
+                "INSERT INTO request (seq, route, content_type, headers, body) \
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?
+            .execute(params![
+                seq,
+                task.request.route,
+                task.request.content_type,
+                headers,
+                &*task.request.body,
+            ])?;
+        self.tally.arrived(names.model, step.to.place);
+        Ok(seq)
+    }
+
+    fn insert_task(
+        &self,
+        task: &NewTask,
+        names: Names,
+        step: &Step,
+        updated: Timestamp,
+    ) -> rusqlite::Result<i64> {
+        let standing = &step.to;
+        let key = task.idempotency.as_ref().map(|given| given.key.as_str());
+        let hash = task.idempotency.as_ref().map(|given| given.hash);
+        self.connection
+            .prepare_cached(
+                "INSERT INTO task (id, model, tenant, place, priority, attempt, forgiven, \
+                 attempts_max, owner, due, deadline, keep_ms, created, updated, error_code, \
+                 error_detail, idempotency_key, request_hash) VALUES \
+                 (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+            )?
+            .execute(params![
+                task.id.uuid().as_bytes(),
+                names.model,
+                names.tenant,
+                standing.place.code(),
+                crate::Place::Ready(standing.priority).code(),
+                standing.attempt,
+                standing.forgiven,
+                standing.attempts_max,
+                to_sql(standing.owner.0),
+                standing.due.map(|due| to_sql(due.millis())),
+                standing.deadline.map(|deadline| to_sql(deadline.millis())),
+                rows::duration_to_sql(standing.keep_for),
+                to_sql(task.created.millis()),
+                to_sql(updated.millis()),
+                step.error.as_ref().map(|error| error.code.slug()),
+                step.error.as_ref().map(|error| &error.detail),
+                key,
+                hash,
+            ])?;
+        Ok(self.connection.last_insert_rowid())
+    }
+
+    fn write_answer(&self, seq: i64, outcome: &Outcome) -> rusqlite::Result<()> {
+        let Outcome::Completed(StoredAnswer { content_type, body }) = outcome else {
+            return Ok(());
+        };
+        self.connection
+            .prepare_cached(
+                "INSERT OR REPLACE INTO answer (seq, content_type, body) VALUES (?1, ?2, ?3)",
+            )?
+            .execute(params![seq, content_type, &**body])
+            .map(drop)
+    }
+
+    fn write_progress(&self, seq: i64, progress: Option<f64>) -> rusqlite::Result<()> {
+        self.connection
+            .prepare_cached("UPDATE task SET progress = ?2 WHERE seq = ?1")?
+            .execute(params![seq, progress])
+            .map(drop)
+    }
+
+    fn obeying(&self, fence: &Fence) -> rusqlite::Result<Option<Entry>> {
+        Ok(self.entry(fence.id)?.filter(|entry| entry.standing.obeys(fence)))
+    }
+}

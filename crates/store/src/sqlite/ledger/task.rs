@@ -1,0 +1,102 @@
+//! One task in the writer's hands: read its standing, write its next one.
+
+use rusqlite::{OptionalExtension, Row, params};
+use types::{TaskId, Timestamp};
+
+use super::{Ledger, tally::NameId, to_sql};
+use crate::{Place, Standing, sqlite::rows, standing::Step};
+
+/// What is needed to take a step.
+pub(super) struct Entry {
+    pub(super) seq: i64,
+    pub(super) id: TaskId,
+    pub(super) model: NameId,
+    pub(super) standing: Standing,
+}
+
+/// The columns of an [`Entry`], in the order in which it reads them.
+macro_rules! entry_columns {
+    () => {
+        "place, priority, attempt, forgiven, attempts_max, owner, due, deadline, keep_ms, seq, id, \
+         model"
+    };
+}
+pub(super) use entry_columns;
+
+impl Entry {
+    pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let standing = rows::standing(row)?;
+        Ok(Self { standing, seq: row.get(9)?, id: rows::id(row, 10)?, model: row.get(11)? })
+    }
+}
+
+impl Ledger {
+    pub(super) fn entry(&self, id: TaskId) -> rusqlite::Result<Option<Entry>> {
+        self.connection
+            .prepare_cached(concat!("SELECT ", entry_columns!(), " FROM task WHERE id = ?1"))?
+            .query_row(params![id.uuid().as_bytes()], Entry::read)
+            .optional()
+    }
+
+    /// Writes the step of one task.
+    pub(super) fn step(
+        &mut self,
+        entry: &Entry,
+        step: &Step,
+        now: Timestamp,
+    ) -> rusqlite::Result<()> {
+        let Standing { place, attempt, forgiven, owner, due, deadline, .. } = step.to;
+        self.connection
+            .prepare_cached(
+                "UPDATE task SET place = ?2, attempt = ?3, forgiven = ?4, owner = ?5, due = ?6, \
+                 deadline = ?7, updated = ?8 WHERE seq = ?1",
+            )?
+            .execute(params![
+                entry.seq,
+                place.code(),
+                attempt,
+                forgiven,
+                to_sql(owner.0),
+                due.map(|due| to_sql(due.millis())),
+                deadline.map(|deadline| to_sql(deadline.millis())),
+                to_sql(now.millis()),
+            ])?;
+        if let Some(error) = &step.error {
+            self.connection
+                .prepare_cached(
+                    "UPDATE task SET error_code = ?2, error_detail = ?3 WHERE seq = ?1",
+                )?
+                .execute(params![entry.seq, error.code.slug(), error.detail])?;
+        }
+        self.tally.left(entry.model, entry.standing.place);
+        self.tally.arrived(entry.model, place);
+        Ok(())
+    }
+
+    /// Removes all that is known of one task.
+    pub(super) fn remove(&mut self, entry: &Entry) -> rusqlite::Result<()> {
+        for delete in [
+            "DELETE FROM task WHERE seq = ?1",
+            "DELETE FROM request WHERE seq = ?1",
+            "DELETE FROM answer WHERE seq = ?1",
+        ] {
+            self.connection.prepare_cached(delete)?.execute(params![entry.seq])?;
+        }
+        self.tally.left(entry.model, entry.standing.place);
+        Ok(())
+    }
+
+    /// The next task of a model that can be claimed.
+    pub(super) fn next_ready(&self, model: NameId) -> rusqlite::Result<Option<Entry>> {
+        // The codes of the ready lanes are the smallest ones.
+        let last_ready = Place::Ready(types::Priority::Low).code();
+        self.connection
+            .prepare_cached(concat!(
+                "SELECT ",
+                entry_columns!(),
+                " FROM task WHERE model = ?1 AND place <= ?2 ORDER BY place, seq LIMIT 1"
+            ))?
+            .query_row(params![model, last_ready], Entry::read)
+            .optional()
+    }
+}

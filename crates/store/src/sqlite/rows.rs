@@ -1,0 +1,161 @@
+//! Rows back into records.
+
+use std::{str::FromStr, time::Duration};
+
+use bytes::Bytes;
+use rusqlite::{
+    Connection, OptionalExtension, Row, params,
+    types::{FromSqlError, Type},
+};
+use types::{ErrorCode, Priority, TaskId, Timestamp};
+use uuid::Uuid;
+
+use super::ledger::from_sql;
+use crate::{Owner, Place, Standing, StoredAnswer, StoredRequest, TaskError, TaskRecord};
+
+/// A whole record; the first nine columns are those of [`standing`].
+macro_rules! select_record {
+    ($condition:literal) => {
+        concat!(
+            "SELECT t.place, t.priority, t.attempt, t.forgiven, t.attempts_max, t.owner, t.due, \
+             t.deadline, t.keep_ms, t.id, model.text, tenant.text, t.idempotency_key, t.progress, \
+             t.created, t.updated, t.error_code, t.error_detail, r.route, r.content_type, \
+             r.headers, r.body, a.content_type, a.body \
+             FROM task t JOIN name model ON model.id = t.model \
+             JOIN name tenant ON tenant.id = t.tenant JOIN request r ON r.seq = t.seq \
+             LEFT JOIN answer a ON a.seq = t.seq WHERE ",
+            $condition
+        )
+    };
+}
+
+pub(super) fn by_id(connection: &Connection, id: TaskId) -> rusqlite::Result<Option<TaskRecord>> {
+    connection
+        .prepare_cached(select_record!("t.id = ?1"))?
+        .query_row(params![id.uuid().as_bytes()], record)
+        .optional()
+}
+
+pub(super) fn by_seq(connection: &Connection, seq: i64) -> rusqlite::Result<Option<TaskRecord>> {
+    connection
+        .prepare_cached(select_record!("t.seq = ?1"))?
+        .query_row(params![seq], record)
+        .optional()
+}
+
+/// The number of a model or a tenant, if the file knows it.
+pub(super) fn name_id(connection: &Connection, text: &str) -> rusqlite::Result<Option<i64>> {
+    connection
+        .prepare_cached("SELECT id FROM name WHERE text = ?1")?
+        .query_row(params![text], |row| row.get(0))
+        .optional()
+}
+
+fn record(row: &Row<'_>) -> rusqlite::Result<TaskRecord> {
+    let standing = standing(row)?;
+    let completed = standing.place == Place::Completed;
+    Ok(TaskRecord {
+        id: id(row, 9)?,
+        model: parsed(row, 10)?,
+        tenant: parsed(row, 11)?,
+        request: StoredRequest {
+            route: row.get(18)?,
+            content_type: row.get(19)?,
+            headers: headers(row, 20)?,
+            body: bytes(row, 21)?.unwrap_or_default(),
+        },
+        idempotency_key: row.get(12)?,
+        standing,
+        answer: if completed { answer(row)? } else { None },
+        error: if completed { None } else { error(row)? },
+        progress: row.get(13)?,
+        created: timestamp(row.get(14)?),
+        updated: timestamp(row.get(15)?),
+    })
+}
+
+/// Reads the first nine columns.
+pub(super) fn standing(row: &Row<'_>) -> rusqlite::Result<Standing> {
+    let priority = match place(1, row.get(1)?)? {
+        Place::Ready(priority) => priority,
+        // No version wrote another; the middle lane harms nobody.
+        _ => Priority::Normal,
+    };
+    Ok(Standing {
+        place: place(0, row.get(0)?)?,
+        priority,
+        attempt: row.get(2)?,
+        forgiven: row.get(3)?,
+        attempts_max: row.get(4)?,
+        owner: Owner(from_sql(row.get(5)?)),
+        due: row.get::<_, Option<i64>>(6)?.map(timestamp),
+        deadline: row.get::<_, Option<i64>>(7)?.map(timestamp),
+        keep_for: Duration::from_millis(from_sql(row.get(8)?)),
+    })
+}
+
+pub(super) fn place(column: usize, code: i64) -> rusqlite::Result<Place> {
+    Place::from_code(code).ok_or(rusqlite::Error::IntegralValueOutOfRange(column, code))
+}
+
+pub(super) fn id(row: &Row<'_>, column: usize) -> rusqlite::Result<TaskId> {
+    Ok(TaskId::new(Uuid::from_bytes(row.get(column)?)))
+}
+
+/// A text that was checked when it was written.
+pub(super) fn parsed<T>(row: &Row<'_>, column: usize) -> rusqlite::Result<T>
+where
+    T: FromStr,
+    T::Err: std::error::Error + Send + Sync + 'static,
+{
+    let text = row.get_ref(column)?.as_str()?;
+    text.parse().map_err(|error| unreadable(column, error))
+}
+
+/// No headers, as most tasks have, cost nothing.
+pub(super) fn headers_to_sql(headers: &[(String, String)]) -> rusqlite::Result<Option<String>> {
+    if headers.is_empty() {
+        return Ok(None);
+    }
+    let text = serde_json::to_string(headers);
+    text.map(Some).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+}
+
+pub(super) fn duration_to_sql(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn headers(row: &Row<'_>, column: usize) -> rusqlite::Result<Vec<(String, String)>> {
+    match row.get_ref(column)?.as_str_or_null()? {
+        None => Ok(Vec::new()),
+        Some(text) => serde_json::from_str(text).map_err(|error| unreadable(column, error)),
+    }
+}
+
+fn answer(row: &Row<'_>) -> rusqlite::Result<Option<StoredAnswer>> {
+    let content_type = row.get(22)?;
+    Ok(bytes(row, 23)?.map(|body| StoredAnswer { content_type, body }))
+}
+
+fn error(row: &Row<'_>) -> rusqlite::Result<Option<TaskError>> {
+    let Some(slug) = row.get_ref(16)?.as_str_or_null()? else { return Ok(None) };
+    // A later version may have known more codes.
+    let code = ErrorCode::from_slug(slug).unwrap_or(ErrorCode::InternalError);
+    Ok(Some(TaskError { code, detail: row.get::<_, Option<String>>(17)?.unwrap_or_default() }))
+}
+
+fn bytes(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Bytes>> {
+    Ok(row.get_ref(column)?.as_blob_or_null()?.map(Bytes::copy_from_slice))
+}
+
+fn timestamp(millis: i64) -> Timestamp {
+    Timestamp::from_millis(from_sql(millis))
+}
+
+fn unreadable(
+    column: usize,
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> rusqlite::Error {
+    let cause = FromSqlError::Other(Box::new(error));
+    rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(cause))
+}

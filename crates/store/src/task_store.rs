@@ -1,0 +1,256 @@
+//! The one door to the database of tasks.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    str::FromStr,
+};
+
+use api::task::TaskState;
+use async_trait::async_trait;
+use types::{ModelName, TaskId, Tenant, Timestamp};
+
+use crate::{
+    EndedTask, Fence, NewTask, Owner, Place, StoreError, StoredAnswer, TaskError, TaskRecord,
+};
+
+/// How a submission went.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Submitted {
+    /// It is on disk.
+    New,
+    /// The same key was used for the same request before; this is that task.
+    Existing(Box<TaskRecord>),
+    /// The same key was used for another request; nothing was written.
+    Conflict {
+        /// The task that has the key.
+        id: TaskId,
+    },
+    /// As many tasks of the model wait as may; nothing was written.
+    Full,
+}
+
+/// How one attempt ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// The model answered.
+    Completed(StoredAnswer),
+    /// Trying again would give the same.
+    Failed(TaskError),
+    /// Worth another attempt, if one is left; else the task is dead.
+    Retry {
+        /// What went wrong.
+        error: TaskError,
+        /// Not to be begun again before this moment.
+        not_before: Timestamp,
+    },
+    /// The attempt was never begun and does not count.
+    NotBegun {
+        /// What was in the way.
+        error: TaskError,
+        /// Not to be begun before this moment.
+        not_before: Timestamp,
+    },
+}
+
+/// Whether an outcome was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finished {
+    /// It is on disk; the task now stands here.
+    Applied(TaskState),
+    /// Somebody else decides about the task by now; nothing was written.
+    Fenced,
+}
+
+/// Whether a lease goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lease {
+    /// It does.
+    Held,
+    /// Somebody else decides about the task by now: stop working on it.
+    Lost,
+}
+
+/// How a cancellation went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cancelled {
+    /// The task is cancelled; an attempt that runs has lost its lease.
+    Now,
+    /// It had ended before.
+    Ended(TaskState),
+    /// No such task.
+    Unknown,
+}
+
+/// How a replay went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Replayed {
+    /// It waits again, with all its attempts anew.
+    Queued,
+    /// Only failed, cancelled and dead tasks can be replayed.
+    Refused(TaskState),
+    /// No such task.
+    Unknown,
+}
+
+/// Which tasks to list; an absent field matches all.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TaskFilter {
+    /// Tasks of this model.
+    pub model: Option<ModelName>,
+    /// Tasks in this state.
+    pub state: Option<TaskState>,
+    /// Tasks of this tenant.
+    pub tenant: Option<Tenant>,
+}
+
+/// The place in the order of submissions where the next page goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cursor(pub u64);
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = std::num::ParseIntError;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
+    }
+}
+
+/// One page, newest submission first.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct TaskList {
+    /// The tasks.
+    pub tasks: Vec<TaskRecord>,
+    /// Where the next page begins; `None` on the last.
+    pub next: Option<Cursor>,
+}
+
+/// How many tasks one model has in each state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelTasks {
+    /// The model.
+    pub model: ModelName,
+    /// How many stand in each state, in the order of [`TaskState::ALL`].
+    pub counts: [u64; TaskState::ALL.len()],
+}
+
+impl ModelTasks {
+    /// Adds up what stands in each place, ordered by model.
+    pub(crate) fn count_all(found: impl Iterator<Item = (ModelName, Place, u64)>) -> Vec<Self> {
+        let mut models = BTreeMap::<ModelName, [u64; TaskState::ALL.len()]>::new();
+        for (model, place, count) in found {
+            models.entry(model).or_default()[index(place.state())] += count;
+        }
+        models.into_iter().map(|(model, counts)| Self { model, counts }).collect()
+    }
+
+    /// How many stand in `state`.
+    pub fn count(&self, state: TaskState) -> u64 {
+        self.counts[index(state)]
+    }
+}
+
+fn index(state: TaskState) -> usize {
+    TaskState::ALL.iter().position(|known| *known == state).unwrap_or_default()
+}
+
+/// What the clock, or the end of an earlier server, has changed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Swept {
+    /// Models that have a task to claim which could not be claimed before.
+    pub ready: BTreeSet<ModelName>,
+    /// Tasks that took a step.
+    pub changed: Vec<TaskId>,
+    /// Records that were removed.
+    pub removed: u64,
+    /// Whether the limit was reached and more is due already.
+    pub more: bool,
+    /// When time alone changes the next task.
+    pub next_due: Option<Timestamp>,
+}
+
+/// Durable tasks. Every method may be called from many tasks at once; what each promises is tested
+/// by [`crate::conformance`].
+///
+/// Submissions, ends and cancellations are on disk when their future answers. A claim, a renewal or
+/// a retry may be lost with the machine: then the task runs again, as it would had the machine died
+/// a moment earlier.
+///
+/// # Errors
+/// Every method gives [`StoreError`] when the database cannot be used; nothing was changed then.
+///
+/// # Cancel safety
+/// Dropping a future withdraws a change that has not begun; one that has begun is completed, and
+/// its answer is lost. A caller that must know asks again with [`TaskStore::get`].
+#[async_trait]
+pub trait TaskStore: Send + Sync + 'static {
+    /// This life of this server on the store.
+    fn owner(&self) -> Owner;
+
+    /// Writes a task.
+    async fn submit(&self, task: NewTask) -> Result<Submitted, StoreError>;
+
+    /// Writes a call that ended without ever having been a task.
+    async fn keep(&self, ended: EndedTask) -> Result<(), StoreError>;
+
+    /// Takes the next task of a model, the most urgent class first, then the oldest, and begins its
+    /// next attempt. It must be finished or renewed before `lease_until`.
+    async fn claim(
+        &self,
+        model: &ModelName,
+        lease_until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Option<TaskRecord>, StoreError>;
+
+    /// Says how an attempt ended.
+    async fn finish(
+        &self,
+        fence: Fence,
+        outcome: Outcome,
+        now: Timestamp,
+    ) -> Result<Finished, StoreError>;
+
+    /// Keeps an attempt for longer, and writes its progress if there is news.
+    async fn renew(
+        &self,
+        fence: Fence,
+        lease_until: Timestamp,
+        progress: Option<f64>,
+    ) -> Result<Lease, StoreError>;
+
+    /// Ends a task that nobody wants any more.
+    async fn cancel(&self, id: TaskId, now: Timestamp) -> Result<Cancelled, StoreError>;
+
+    /// Gives a task that ended without an answer all its attempts anew.
+    async fn replay(&self, id: TaskId, now: Timestamp) -> Result<Replayed, StoreError>;
+
+    /// Reads one task.
+    async fn get(&self, id: TaskId) -> Result<Option<TaskRecord>, StoreError>;
+
+    /// Reads a page of at most `limit` tasks, older than `after`.
+    async fn list(
+        &self,
+        filter: &TaskFilter,
+        after: Option<Cursor>,
+        limit: u32,
+    ) -> Result<TaskList, StoreError>;
+
+    /// Puts back what earlier lives of this server ran; to be called once, before the first claim.
+    /// An attempt that was lost this way counts.
+    async fn recover(&self, now: Timestamp) -> Result<Swept, StoreError>;
+
+    /// Does what time alone decides, for at most `limit` tasks of each place: delays, deadlines,
+    /// leases and keeping times that have ended.
+    async fn sweep(&self, now: Timestamp, limit: u32) -> Result<Swept, StoreError>;
+
+    /// Counts the tasks of each model.
+    async fn stats(&self) -> Result<Vec<ModelTasks>, StoreError>;
+
+    /// Completes what was begun and lets go of the database; to be called last.
+    async fn close(&self);
+}

@@ -1,0 +1,13 @@
+//! The stores, from outside.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests, also outside of test functions"
+)]
+
+mod conformance;
+mod crash;
+mod model;
+mod sqlite;
