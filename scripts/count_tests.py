@@ -42,4 +42,4 @@ def count(lines: list[str]) -> tuple[int, int]:
 
 
 if __name__ == "__main__":
-    print("%d %d" % count(sys.stdin.readlines()))
+    print(*count(sys.stdin.readlines()))

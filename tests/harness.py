@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PROGRAM = Path(os.environ.get("MODELYARD_BIN", ROOT / "target/debug/modelyard"))
+PROGRAM = Path(os.environ.get("PROGRAM_UNDER_TEST", ROOT / "target/debug/modelyard"))
 EXAMPLES = ROOT / "examples"
 
 # A loaded two-core machine needs longer than a person's laptop; nothing here measures speed.
@@ -105,15 +105,20 @@ def wait_for_port(port: int, process: subprocess.Popen) -> None:
 
 
 @contextmanager
-def serving(folder: Path, *arguments: str, config: str = "", env=None) -> Iterator[Server]:
-    """A ready server whose data lie in `folder`; it is stopped, and must stop, at the end."""
+def serving(folder: Path, *arguments: str, config=None, env=None) -> Iterator[Server]:
+    """A ready server with its data in `folder`; it is stopped, and must stop, at the end."""
     port = free_port()
-    (folder / "modelyard.toml").write_text(config)
+    if config is not None:
+        (folder / "modelyard.toml").write_text(config)
+        arguments = ("--config", "modelyard.toml", *arguments)
     log = folder / "server.log"
-    environment = {**os.environ, "VIRTUAL_ENV": str(ROOT / ".venv"), **(env or {})}
+    link = folder / ".venv"
+    if not link.exists():
+        link.symlink_to(ROOT / ".venv")
+    environment = {**os.environ, "MODELYARD_DATA_DIR": str(folder / "data"), **(env or {})}
     with log.open("wb") as sink:
         process = subprocess.Popen(
-            [PROGRAM, "serve", *arguments, "--config", "modelyard.toml", "--port", str(port)],
+            [PROGRAM, "serve", *arguments, "--port", str(port)],
             cwd=folder,
             env=environment,
             stdout=sink,

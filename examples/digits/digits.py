@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from modelyard import Model, batch
 
 SIDE = 8
-INK_MAX = 16.0
 
 
 @dataclass
@@ -17,6 +16,14 @@ class Image:
     """8 rows of 8 numbers, from 0 (paper) to 16 (ink)."""
 
     pixels: list[list[float]]
+
+    def __post_init__(self):
+        if len(self.pixels) != SIDE or any(len(row) != SIDE for row in self.pixels):
+            raise ValueError(f"an image has {SIDE} rows of {SIDE} numbers")
+
+    def flat(self) -> list[float]:
+        """The 64 numbers, row by row."""
+        return [pixel for row in self.pixels for pixel in row]
 
 
 @dataclass
@@ -51,19 +58,6 @@ class Digits(Model):
     @batch(max_size=32, max_wait_ms=5)
     def predict(self, images: list[Image]) -> list[Digit]:
         """Reads one digit; up to 32 requests are read together."""
-        return self.read([flat(image) for image in images])
-
-    def read(self, rows):
-        chances = self.model.predict_proba(rows)
-        best = chances.argmax(axis=1)
-        return [
-            Digit(digit=int(self.model.classes_[digit]), confidence=round(float(row[digit]), 4))
-            for digit, row in zip(best, chances, strict=True)
-        ]
-
-
-def flat(image: Image) -> list[float]:
-    """The 64 numbers of an image, row by row."""
-    if len(image.pixels) != SIDE or any(len(row) != SIDE for row in image.pixels):
-        raise ValueError(f"an image has {SIDE} rows of {SIDE} numbers")
-    return [pixel for row in image.pixels for pixel in row]
+        # One column for each digit, in order.
+        chances = self.model.predict_proba([image.flat() for image in images])
+        return [Digit(int(row.argmax()), round(float(row.max()), 4)) for row in chances]

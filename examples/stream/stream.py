@@ -24,6 +24,8 @@ class Text:
 
 
 class Teller(Model):
+    threads = 4  # countdowns that can run at once
+
     @stream
     def predict(self, countdown: Countdown):
         """Counts down; a plain generator, run in a thread."""

@@ -3,9 +3,8 @@
 use crate::repo::Repo;
 
 /// Split in two, so that this file does not break its own rule.
-const WORDS: [&str; 7] = [
+const WORDS: [&str; 6] = [
     concat!("/ro", "ot/"),
-    concat!("/ho", "me/"),
     concat!("/wo", "rk/"),
     concat!("crates", ".io"),
     concat!("py", "pi."),
@@ -34,7 +33,7 @@ mod tests {
 
     #[test]
     fn a_path_of_somebody_s_machine_is_found() {
-        let text = format!("see {}me/notes\n", WORDS[1]);
+        let text = format!("see {}notes\n", WORDS[1]);
         check(violations, &[("a.md", &text)], &[&format!("`a.md:1` mentions `{}`", WORDS[1])]);
         check(violations, &[("Cargo.lock", &text)], &[]);
     }
