@@ -1,9 +1,12 @@
 """What every test may ask for."""
 
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from harness import PROGRAM
+from harness import EXAMPLES, PROGRAM, free_port, wait_for_port
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -17,3 +20,17 @@ def program() -> Path:
 def folder(tmp_path_factory) -> Path:
     """An empty folder for the configuration, the store and the log of one server."""
     return tmp_path_factory.mktemp("server")
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[int]:
+    """The port of examples/external's stand-in for services that run elsewhere."""
+    port = free_port()
+    script = EXAMPLES / "external/mock_provider.py"
+    process = subprocess.Popen([sys.executable, script, str(port)])
+    try:
+        wait_for_port(port, process)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(10)
