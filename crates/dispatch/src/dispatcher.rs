@@ -123,7 +123,10 @@ impl Dispatcher {
                 Attempt::NotBegun(fault) => fault,
             };
             let next_at = Instant::now() + wait;
-            if attempt == ATTEMPTS_MAX || !outgoing.can_be_sent() || next_at >= deadline {
+            let is_last = attempt == ATTEMPTS_MAX || next_at >= deadline;
+            // An endpoint that knows when to come back is not asked before.
+            let is_resting = fault.retry_after.is_some_and(|rest| rest > WAIT_MAX);
+            if is_last || is_resting || !outgoing.can_be_sent() {
                 return Err(fault);
             }
             tracing::debug!(model = %ask.model, %call_id, attempt, %fault, "call was not begun");
@@ -154,7 +157,8 @@ impl Dispatcher {
             Ok(Ok(response)) if was_not_begun(&response) => {
                 in_flight.not_begun();
                 let detail = "every replica refused the call for now";
-                Attempt::NotBegun(Fault::new(ErrorCode::ModelUnavailable, detail))
+                let fault = Fault::new(ErrorCode::ModelUnavailable, detail).retry_after(WAIT_MAX);
+                Attempt::NotBegun(fault)
             }
             Ok(Ok(response)) => Attempt::Answered(settle(response, in_flight)),
             Ok(Err(EndpointError { begun: Begun::No, fault })) => {
