@@ -120,6 +120,11 @@ pub enum Outcome {
     },
     /// Its code stopped because the call was cancelled.
     Cancelled,
+    /// It was never begun: no worker took it. It does not count against the limit.
+    NotBegun {
+        /// When it may be claimed again.
+        not_before: Timestamp,
+    },
 }
 
 /// What the caller must now do, in order.
@@ -148,7 +153,8 @@ pub enum Action {
 /// How often and when a task is tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TaskPolicy {
-    /// Attempts in all, the first included. Those that ended with the server do not count.
+    /// Attempts in all, the first included. Those that ended with the server, or were
+    /// never begun, do not count.
     pub attempts_max: u32,
     /// Waits between them.
     pub backoff: Backoff,

@@ -13,7 +13,7 @@ use crate::{
     Cancelled, Cursor, EndedTask, Fence, Finished, Idempotency, Lease, ModelTasks, NewTask,
     Outcome, Owner, Place, Replayed, Standing, StoreError, Submitted, Swept, TaskFilter, TaskList,
     TaskRecord, TaskStore,
-    standing::{Step, Tick},
+    standing::{Moment, Step, Tick},
 };
 
 /// Tasks in memory. [`MemoryStore::restarted`] gives what a restarted server would find.
@@ -147,7 +147,7 @@ impl TaskStore for MemoryStore {
     async fn keep(&self, ended: EndedTask) -> Result<(), StoreError> {
         let EndedTask { mut task, outcome, ended } = ended;
         task.idempotency = None;
-        let step = Standing::ended(&task, &outcome, ended, self.owner);
+        let step = Standing::ended(&task, &outcome, self.owner, ended);
         let mut shelf = self.shelf();
         let record = shelf.add(task, step.to, ended);
         record.error = step.error;
@@ -170,13 +170,17 @@ impl TaskStore for MemoryStore {
                 .filter(|(_, kept)| matches!(kept.record.standing.place, Place::Ready(_)))
                 .min_by_key(|(seq, kept)| (kept.record.standing.place.code(), **seq));
             let Some((_, Kept { record, .. })) = next else { return Ok(None) };
-            if let Some(step) = record.standing.too_late(now) {
+            let at = Moment { id: record.id, now };
+            if let Some(step) = record.standing.too_late(at) {
                 take(record, step, now);
                 continue;
             }
-            take(record, record.standing.claimed(self.owner, lease_until).into(), now);
-            record.progress = None;
-            return Ok(Some(record.clone()));
+            let claimed = record.standing.claimed(self.owner, lease_until, at);
+            return Ok(claimed.map(|claimed| {
+                take(record, claimed.into(), now);
+                record.progress = None;
+                record.clone()
+            }));
         }
     }
 
@@ -191,7 +195,7 @@ impl TaskStore for MemoryStore {
         else {
             return Ok(Finished::Fenced);
         };
-        take(record, record.standing.settled(&outcome, now), now);
+        take(record, record.standing.settled(&outcome, Moment { id: fence.id, now }), now);
         if let Some(answer) = answer(outcome) {
             record.answer = Some(answer);
             record.error = None;
@@ -204,13 +208,14 @@ impl TaskStore for MemoryStore {
         fence: Fence,
         lease_until: Timestamp,
         progress: Option<f64>,
+        now: Timestamp,
     ) -> Result<Lease, StoreError> {
         let mut shelf = self.shelf();
         let Some(record) = shelf.find(fence.id).filter(|record| record.standing.obeys(&fence))
         else {
             return Ok(Lease::Lost);
         };
-        record.standing.due = Some(lease_until);
+        record.standing = record.standing.renewed(lease_until, Moment { id: fence.id, now });
         record.progress = progress.or(record.progress);
         Ok(Lease::Held)
     }
@@ -218,7 +223,7 @@ impl TaskStore for MemoryStore {
     async fn cancel(&self, id: TaskId, now: Timestamp) -> Result<Cancelled, StoreError> {
         let mut shelf = self.shelf();
         let Some(record) = shelf.find(id) else { return Ok(Cancelled::Unknown) };
-        let Some(step) = record.standing.cancelled(now) else {
+        let Some(step) = record.standing.cancelled(Moment { id, now }) else {
             return Ok(Cancelled::Ended(record.state()));
         };
         take(record, step, now);
@@ -228,7 +233,7 @@ impl TaskStore for MemoryStore {
     async fn replay(&self, id: TaskId, now: Timestamp) -> Result<Replayed, StoreError> {
         let mut shelf = self.shelf();
         let Some(record) = shelf.find(id) else { return Ok(Replayed::Unknown) };
-        let Some(standing) = record.standing.replayed(now) else {
+        let Some(standing) = record.standing.replayed(Moment { id, now }) else {
             return Ok(Replayed::Refused(record.state()));
         };
         take(record, standing.into(), now);
@@ -269,7 +274,7 @@ impl TaskStore for MemoryStore {
         let mut swept = Swept::default();
         for Kept { record, .. } in shelf.records.values_mut() {
             if record.standing.place == Place::Running && record.standing.owner != self.owner {
-                take(record, record.standing.abandoned(now), now);
+                take(record, record.standing.abandoned(Moment { id: record.id, now }), now);
                 swept.note(record);
             }
         }
@@ -287,7 +292,7 @@ impl TaskStore for MemoryStore {
                 return true;
             }
             *done += 1;
-            match record.standing.tick(now) {
+            match record.standing.tick(Moment { id: record.id, now }) {
                 Tick::Step(step) => {
                     take(record, step, now);
                     swept.note(record);

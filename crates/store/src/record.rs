@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use api::task::TaskState;
 use bytes::Bytes;
+use policy::task::TaskPolicy;
 use sha2::{Digest, Sha256};
 use types::{ErrorCode, ModelName, Priority, TaskId, Tenant, Timestamp};
 
@@ -98,8 +99,8 @@ pub struct NewTask {
     pub request: StoredRequest,
     /// Makes the submission repeatable.
     pub idempotency: Option<Idempotency>,
-    /// Attempts in all, the first included.
-    pub attempts_max: u32,
+    /// How often and when it is tried again.
+    pub retry: TaskPolicy,
     /// Not to be begun before this moment.
     pub not_before: Option<Timestamp>,
     /// Worthless after this moment.

@@ -106,7 +106,7 @@ impl TaskStore for SqliteStore {
         let durability = match outcome {
             Outcome::Completed(_) | Outcome::Failed(_) => Durability::Synced,
             // May be the last attempt, and is rare enough to be synced when it is not.
-            Outcome::Retry { .. } => Durability::Synced,
+            Outcome::Retry(_) => Durability::Synced,
             Outcome::NotBegun { .. } => Durability::Relaxed,
         };
         self.writer.write(durability, move |ledger| ledger.finish(&fence, &outcome, now)).await
@@ -117,8 +117,9 @@ impl TaskStore for SqliteStore {
         fence: Fence,
         lease_until: Timestamp,
         progress: Option<f64>,
+        now: Timestamp,
     ) -> Result<Lease, StoreError> {
-        let renew = move |ledger: &mut Ledger| ledger.renew(&fence, lease_until, progress);
+        let renew = move |ledger: &mut Ledger| ledger.renew(&fence, lease_until, progress, now);
         self.writer.write(Durability::Relaxed, renew).await
     }
 

@@ -1,10 +1,13 @@
-//! The life of a task: pure steps from one standing to the next. Every store writes down what these
-//! functions decide and decides nothing itself.
+//! Where a task stands, in the shape in which stores write it down.
+//!
+//! Every step is `policy::task`'s decision; here it is only translated, together with what time does
+//! to a record ([`Standing::tick`]). Stores write down what these functions give and decide nothing.
 
 use std::time::Duration;
 
 use api::task::TaskState;
-use types::{ErrorCode, Priority, Timestamp};
+use policy::task::{Event, Outcome as Ended, Reason, State, TaskPolicy, step};
+use types::{ErrorCode, Priority, TaskId, Timestamp};
 
 use crate::{Fence, NewTask, Outcome, Owner, Place, TaskError};
 
@@ -15,13 +18,12 @@ pub struct Standing {
     pub place: Place,
     /// The lane that it returns to.
     pub priority: Priority,
-    /// The last attempt that was claimed, from 1; 0 before the first. Never goes back, so that it
-    /// can be a fence.
+    /// Attempts begun so far. Never goes back, so that it can be a fence.
     pub attempt: u32,
-    /// Attempts that do not count: never begun, or before a replay.
-    pub forgiven: u32,
-    /// Attempts that may count in all.
-    pub attempts_max: u32,
+    /// Those of them that count against the limit.
+    pub failures: u32,
+    /// How often and when it is tried again.
+    pub retry: TaskPolicy,
     /// The server that claimed it last.
     pub owner: Owner,
     /// When time alone changes it: the end of a delay, its deadline, the end of its lease, the end
@@ -57,6 +59,13 @@ pub(crate) enum Tick {
     Remove,
 }
 
+/// A moment in the life of one task: all that a step needs besides the standing.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment {
+    pub(crate) id: TaskId,
+    pub(crate) now: Timestamp,
+}
+
 impl Standing {
     /// A task that was just submitted.
     pub(crate) fn new(task: &NewTask) -> Self {
@@ -64,25 +73,24 @@ impl Standing {
             place: Place::Ready(task.priority),
             priority: task.priority,
             attempt: 0,
-            forgiven: 0,
-            attempts_max: task.attempts_max.max(1),
+            failures: 0,
+            retry: task.retry,
             owner: Owner::default(),
             due: None,
             deadline: task.deadline,
             keep_for: task.keep_for,
         };
-        standing.waiting(task.not_before.unwrap_or_default(), task.created)
+        standing.written(State::new(task.not_before.unwrap_or_default()), task.created)
     }
 
     /// A call that ended before it was written.
-    pub(crate) fn ended(task: &NewTask, outcome: &Outcome, ended: Timestamp, owner: Owner) -> Step {
-        let claimed = Self::new(task).claimed(owner, ended);
+    pub(crate) fn ended(task: &NewTask, outcome: &Outcome, owner: Owner, now: Timestamp) -> Step {
+        let running = Self { place: Place::Running, attempt: 1, owner, ..Self::new(task) };
+        let moment = Moment { id: task.id, now };
         match outcome {
-            Outcome::Completed(_) => claimed.over(Place::Completed, ended, None),
-            Outcome::Failed(error)
-            | Outcome::Retry { error, .. }
-            | Outcome::NotBegun { error, .. } => {
-                claimed.over(Place::Failed, ended, Some(error.clone()))
+            Outcome::Completed(_) => running.settled(outcome, moment),
+            Outcome::Failed(error) | Outcome::Retry(error) | Outcome::NotBegun { error, .. } => {
+                running.settled(&Outcome::Failed(error.clone()), moment)
             }
         }
     }
@@ -92,108 +100,146 @@ impl Standing {
         self.place.state()
     }
 
-    /// Attempts that count so far.
-    pub const fn attempts_counted(&self) -> u32 {
-        self.attempt.saturating_sub(self.forgiven)
-    }
-
     /// Whether `fence` is the right to end what runs now.
     pub(crate) fn obeys(&self, fence: &Fence) -> bool {
         self.place == Place::Running && self.owner == fence.owner && self.attempt == fence.attempt
     }
 
-    /// Ready => Running.
-    pub(crate) const fn claimed(self, owner: Owner, lease_until: Timestamp) -> Self {
-        let attempt = self.attempt + 1;
-        Self { place: Place::Running, owner, attempt, due: Some(lease_until), ..self }
+    /// Its next attempt begins; `None` if it cannot be claimed.
+    pub(crate) fn claimed(self, owner: Owner, lease_until: Timestamp, at: Moment) -> Option<Self> {
+        Self { owner, ..self }.after(Event::Claimed { lease_until }, at)
     }
 
-    /// Ready => Failed, if it is too late to begin.
-    pub(crate) fn too_late(self, now: Timestamp) -> Option<Step> {
-        self.deadline.is_some_and(|deadline| deadline <= now).then(|| self.missed_deadline(now))
+    /// Its end, if it is too late to begin.
+    pub(crate) fn too_late(self, at: Moment) -> Option<Step> {
+        let error =
+            || TaskError::new(ErrorCode::DeadlineExceeded, "its deadline passed while it waited");
+        let late = self.deadline.is_some_and(|deadline| deadline <= at.now);
+        late.then(|| self.after(Event::DeadlinePassed, at))
+            .flatten()
+            .map(|to| Step { to, error: Some(error()) })
     }
 
-    /// Running => Completed | Failed | Dead | Ready | Delayed.
-    pub(crate) fn settled(self, outcome: &Outcome, now: Timestamp) -> Step {
-        match outcome {
-            Outcome::Completed(_) => self.over(Place::Completed, now, None),
-            Outcome::Failed(error) => self.over(Place::Failed, now, Some(error.clone())),
-            Outcome::Retry { error, not_before } => self.again(error.clone(), *not_before, now),
+    /// The attempt that runs goes on.
+    pub(crate) fn renewed(self, lease_until: Timestamp, at: Moment) -> Self {
+        self.after(Event::Renewed { attempt: self.attempt, lease_until }, at).unwrap_or(self)
+    }
+
+    /// The attempt that runs has ended.
+    pub(crate) fn settled(self, outcome: &Outcome, at: Moment) -> Step {
+        let (ended, error) = match outcome {
+            Outcome::Completed(_) => (Ended::Completed, None),
+            Outcome::Failed(error) => (Ended::Failed { retryable: false }, Some(error)),
+            Outcome::Retry(error) => (Ended::Failed { retryable: true }, Some(error)),
             Outcome::NotBegun { error, not_before } => {
-                let to = Self { forgiven: self.forgiven + 1, ..self };
-                to.again(error.clone(), *not_before, now)
+                (Ended::NotBegun { not_before: *not_before }, Some(error))
             }
-        }
+        };
+        let event = Event::Finished { attempt: self.attempt, outcome: ended };
+        self.once_more(event, error.cloned(), at)
     }
 
-    /// Running => Ready | Dead: whoever ran it is gone.
-    pub(crate) fn abandoned(self, now: Timestamp) -> Step {
+    /// The server that ran it is gone.
+    pub(crate) fn abandoned(self, at: Moment) -> Step {
         let detail = format!("attempt {} was lost with the server that ran it", self.attempt);
-        self.again(TaskError::new(ErrorCode::WorkerFailed, detail), now, now)
+        let error = TaskError::new(ErrorCode::WorkerFailed, detail);
+        self.once_more(Event::OwnerRestarted, Some(error), at)
     }
 
-    /// Ready | Delayed | Running => Cancelled; `None` if it has ended.
-    pub(crate) fn cancelled(self, now: Timestamp) -> Option<Step> {
+    /// Nobody wants it any more; `None` if it has ended.
+    pub(crate) fn cancelled(self, at: Moment) -> Option<Step> {
         let error = TaskError::new(ErrorCode::TaskCancelled, "the task was cancelled");
-        (!self.state().is_terminal()).then(|| self.over(Place::Cancelled, now, Some(error)))
+        self.after(Event::CancelAsked, at).map(|to| Step { to, error: Some(error) })
     }
 
-    /// Failed | Cancelled | Dead => Ready, with all its attempts anew and no deadline; `None` for
-    /// other states.
-    pub(crate) fn replayed(self, now: Timestamp) -> Option<Self> {
-        matches!(self.place, Place::Failed | Place::Cancelled | Place::Dead).then(|| {
-            // The old deadline has passed or soon will: who replays a task wants its answer.
-            Self { forgiven: self.attempt, deadline: None, ..self }.waiting(now, now)
-        })
+    /// Somebody wants it tried again, with all its attempts anew; `None` where that cannot be.
+    pub(crate) fn replayed(self, at: Moment) -> Option<Self> {
+        // Its deadline has passed or soon will, and who replays a task wants its answer.
+        Self { deadline: None, ..self }.after(Event::Replayed, at)
     }
 
     /// What happens at `due`.
-    pub(crate) fn tick(self, now: Timestamp) -> Tick {
+    pub(crate) fn tick(self, at: Moment) -> Tick {
+        if self.state().is_terminal() {
+            return Tick::Remove;
+        }
+        if let Some(step) = self.too_late(at) {
+            return Tick::Step(step);
+        }
+        if self.place != Place::Running {
+            // Its delay is over: it moves to its lane and is queued as before.
+            return Tick::Step(self.written(self.life(), at.now).into());
+        }
+        let detail = format!("the lease of attempt {} ended without an answer", self.attempt);
+        let error = TaskError::new(ErrorCode::WorkerFailed, detail);
+        Tick::Step(self.once_more(Event::LeaseExpired, Some(error), at))
+    }
+
+    /// A step after which the task may wait for another attempt, unless its time would be over.
+    fn once_more(self, event: Event, error: Option<TaskError>, at: Moment) -> Step {
+        let to = self.after(event, at).unwrap_or(self);
+        let begins = match to.life() {
+            State::Queued { not_before, .. } => not_before.max(at.now),
+            _ => return Step { to, error },
+        };
+        if to.deadline.is_none_or(|deadline| begins < deadline) {
+            return Step { to, error };
+        }
+        let last = error.map_or_else(String::new, |error| error.detail);
+        let detail = format!("no time is left for another attempt after: {last}");
+        let error = TaskError::new(ErrorCode::DeadlineExceeded, detail);
+        Step { to: to.after(Event::DeadlinePassed, at).unwrap_or(to), error: Some(error) }
+    }
+
+    /// Lets `policy` decide. The actions that it asks for are performed by whoever runs tasks, who
+    /// learns of the step from the answer of the store.
+    fn after(self, event: Event, at: Moment) -> Option<Self> {
+        // The wait of each attempt of each task is drawn anew, and every store draws the same.
+        let seed = at.id.uuid().as_u64_pair().1 ^ u64::from(self.attempt);
+        let (next, _) = step(self.life(), event, &self.retry, at.now, seed).ok()?;
+        Some(self.written(next, at.now))
+    }
+
+    /// As `policy` sees it.
+    fn life(&self) -> State {
+        let Self { attempt, failures, .. } = *self;
+        let due = self.due.unwrap_or_default();
+        // Why it ended is kept in words and decides nothing any more.
+        let reason = Reason::CallFailed;
         match self.place {
-            Place::Ready(_) => Tick::Step(self.missed_deadline(now)),
-            Place::Delayed => {
-                Tick::Step(self.too_late(now).unwrap_or_else(|| self.waiting(now, now).into()))
+            Place::Ready(_) => {
+                State::Queued { attempt, failures, not_before: Timestamp::default() }
             }
-            Place::Running => {
-                let detail =
-                    format!("the lease of attempt {} ended without an answer", self.attempt);
-                let error = TaskError::new(ErrorCode::WorkerFailed, detail);
-                Tick::Step(self.again(error, now, now))
+            Place::Delayed => State::Queued { attempt, failures, not_before: due },
+            Place::Running => State::Running { attempt, failures, lease_until: due },
+            Place::Completed => State::Completed { attempt },
+            Place::Failed => State::Failed { attempt, reason },
+            Place::Cancelled => State::Cancelled { attempt },
+            Place::Dead => State::Dead { attempt, reason },
+        }
+    }
+
+    /// As it is written down.
+    fn written(self, life: State, now: Timestamp) -> Self {
+        let over = Some(now.after(self.keep_for));
+        let (place, due) = match life {
+            State::Queued { not_before, .. } if not_before <= now => {
+                (Place::Ready(self.priority), self.deadline)
             }
-            Place::Completed | Place::Failed | Place::Cancelled | Place::Dead => Tick::Remove,
-        }
-    }
-
-    /// Back into the queue, unless its attempts or its time are used up.
-    fn again(self, error: TaskError, not_before: Timestamp, now: Timestamp) -> Step {
-        if self.attempts_counted() >= self.attempts_max {
-            return self.over(Place::Dead, now, Some(error));
-        }
-        if self.deadline.is_some_and(|deadline| deadline <= now.max(not_before)) {
-            let detail = format!("no time is left for another attempt after: {}", error.detail);
-            let error = TaskError::new(ErrorCode::DeadlineExceeded, detail);
-            return self.over(Place::Failed, now, Some(error));
-        }
-        Step { to: self.waiting(not_before, now), error: Some(error) }
-    }
-
-    fn waiting(self, not_before: Timestamp, now: Timestamp) -> Self {
-        if not_before <= now {
-            return Self { place: Place::Ready(self.priority), due: self.deadline, ..self };
-        }
-        let due = self.deadline.map_or(not_before, |deadline| deadline.min(not_before));
-        Self { place: Place::Delayed, due: Some(due), ..self }
-    }
-
-    fn missed_deadline(self, now: Timestamp) -> Step {
-        let error = TaskError::new(
-            ErrorCode::DeadlineExceeded,
-            "the deadline of the task passed while it waited",
-        );
-        self.over(Place::Failed, now, Some(error))
-    }
-
-    fn over(self, place: Place, now: Timestamp, error: Option<TaskError>) -> Step {
-        Step { to: Self { place, due: Some(now.after(self.keep_for)), ..self }, error }
+            State::Queued { not_before, .. } => {
+                let due = self.deadline.map_or(not_before, |deadline| deadline.min(not_before));
+                (Place::Delayed, Some(due))
+            }
+            State::Running { lease_until, .. } => (Place::Running, Some(lease_until)),
+            State::Completed { .. } => (Place::Completed, over),
+            State::Failed { .. } => (Place::Failed, over),
+            State::Cancelled { .. } => (Place::Cancelled, over),
+            State::Dead { .. } => (Place::Dead, over),
+        };
+        let failures = match life {
+            State::Queued { failures, .. } | State::Running { failures, .. } => failures,
+            _ => self.failures,
+        };
+        Self { place, due, attempt: life.attempt(), failures, ..self }
     }
 }

@@ -38,12 +38,7 @@ pub enum Outcome {
     /// Trying again would give the same.
     Failed(TaskError),
     /// Worth another attempt, if one is left; else the task is dead.
-    Retry {
-        /// What went wrong.
-        error: TaskError,
-        /// Not to be begun again before this moment.
-        not_before: Timestamp,
-    },
+    Retry(TaskError),
     /// The attempt was never begun and does not count.
     NotBegun {
         /// What was in the way.
@@ -87,7 +82,7 @@ pub enum Cancelled {
 pub enum Replayed {
     /// It waits again, with all its attempts anew.
     Queued,
-    /// Only failed, cancelled and dead tasks can be replayed.
+    /// Only failed and dead tasks can be replayed.
     Refused(TaskState),
     /// No such task.
     Unknown,
@@ -221,6 +216,7 @@ pub trait TaskStore: Send + Sync + 'static {
         fence: Fence,
         lease_until: Timestamp,
         progress: Option<f64>,
+        now: Timestamp,
     ) -> Result<Lease, StoreError>;
 
     /// Ends a task that nobody wants any more.

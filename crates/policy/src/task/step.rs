@@ -111,6 +111,7 @@ fn finish(begun: Begun, outcome: Outcome, retry: &Retry<'_>) -> (State, Vec<Acti
             let (next, then) = retry.after(begun, Reason::CallFailed);
             (next, vec![then])
         }
+        Outcome::NotBegun { not_before } => offer(begun, not_before),
     }
 }
 

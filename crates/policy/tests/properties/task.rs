@@ -19,6 +19,7 @@ fn events() -> impl Strategy<Value = Vec<(u64, Event)>> {
         Outcome::Failed { retryable: true },
         Outcome::Failed { retryable: false },
         Outcome::Cancelled,
+        Outcome::NotBegun { not_before: Timestamp::default() },
     ]);
     let attempt = prop_oneof![4 => Just(0u32), 1 => 1..3u32];
     let lease_until = Timestamp::default();

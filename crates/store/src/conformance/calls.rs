@@ -1,6 +1,6 @@
 //! Promises about cancelling, replaying, and calls that were never tasks.
 
-use super::{Fixture, answered, at, begin, claim, new_task, raised, state, submit};
+use super::{Fixture, answered, at, begin, claim, new_task, raised, retries, state, submit};
 use crate::{Cancelled, EndedTask, Finished, Lease, NewTask, Outcome, Replayed};
 use api::task::TaskState;
 use types::ErrorCode;
@@ -26,7 +26,7 @@ pub async fn cancelling_takes_the_lease_from_what_runs(fixture: &dyn Fixture) {
     let id = submit(&*store, new_task()).await;
     let fence = begin(&*store, at(1)).await;
     assert_eq!(store.cancel(id, at(2)).await.unwrap(), Cancelled::Now);
-    assert_eq!(store.renew(fence, at(9000), None).await.unwrap(), Lease::Lost);
+    assert_eq!(store.renew(fence, at(9000), None, at(2)).await.unwrap(), Lease::Lost);
     assert_eq!(store.finish(fence, answered("1"), at(3)).await.unwrap(), Finished::Fenced);
     assert_eq!(state(&*store, id).await, TaskState::Cancelled);
 }
@@ -47,10 +47,10 @@ pub async fn what_has_ended_cannot_be_cancelled(fixture: &dyn Fixture) {
 pub async fn a_dead_task_can_be_replayed_with_all_its_attempts(fixture: &dyn Fixture) {
     let store = fixture.open().await;
     let deadline = Some(at(100));
-    let id = submit(&*store, NewTask { attempts_max: 2, deadline, ..new_task() }).await;
+    let id = submit(&*store, NewTask { retry: retries(2), deadline, ..new_task() }).await;
     let fail = async |now| {
         let fence = begin(&*store, now).await;
-        let outcome = Outcome::Retry { error: raised(), not_before: now };
+        let outcome = Outcome::Retry(raised());
         store.finish(fence, outcome, now).await.unwrap()
     };
     fail(at(1)).await;

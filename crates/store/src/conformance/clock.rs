@@ -1,8 +1,11 @@
 //! Promises about what time alone does.
 
+use policy::{backoff::Backoff, task::TaskPolicy};
 use std::time::Duration;
 
-use super::{Fixture, answered, at, begin, claim, keyed, model, new_task, raised, state, submit};
+use super::{
+    Fixture, answered, at, begin, claim, keyed, model, new_task, raised, retries, state, submit,
+};
 use crate::{Finished, Lease, NewTask, Outcome};
 use api::task::TaskState;
 use types::ErrorCode;
@@ -40,9 +43,12 @@ pub async fn a_task_whose_deadline_passed_fails_instead_of_running(fixture: &dyn
 /// Waiting for it would help nobody. The last error is not forgotten.
 pub async fn a_retry_that_comes_after_the_deadline_fails_at_once(fixture: &dyn Fixture) {
     let store = fixture.open().await;
-    let id = submit(&*store, NewTask { deadline: Some(at(100)), ..new_task() }).await;
+    let second = Duration::from_secs(1);
+    let backoff = Backoff { base: second, max: second };
+    let retry = TaskPolicy { attempts_max: 3, backoff };
+    let id = submit(&*store, NewTask { deadline: Some(at(100)), retry, ..new_task() }).await;
     let fence = begin(&*store, at(1)).await;
-    let outcome = Outcome::Retry { error: raised(), not_before: at(100) };
+    let outcome = Outcome::Retry(raised());
     let finished = store.finish(fence, outcome, at(2)).await.unwrap();
     assert_eq!(finished, Finished::Applied(TaskState::Failed));
     let error = store.get(id).await.unwrap().unwrap().error.unwrap();
@@ -62,7 +68,7 @@ pub async fn a_lease_that_ends_gives_the_task_to_the_next(fixture: &dyn Fixture)
     let second = begin(&*store, at(1001)).await;
     assert_eq!((second.id, second.attempt), (id, 2));
     assert_eq!(store.finish(first, answered("1"), at(1002)).await.unwrap(), Finished::Fenced);
-    assert_eq!(store.renew(first, at(9000), None).await.unwrap(), Lease::Lost);
+    assert_eq!(store.renew(first, at(9000), None, at(2)).await.unwrap(), Lease::Lost);
     let finished = store.finish(second, answered("2"), at(1003)).await.unwrap();
     assert_eq!(finished, Finished::Applied(TaskState::Completed));
 }
@@ -70,7 +76,7 @@ pub async fn a_lease_that_ends_gives_the_task_to_the_next(fixture: &dyn Fixture)
 /// A task that kills every worker must come to an end.
 pub async fn a_lease_that_ends_counts_as_an_attempt(fixture: &dyn Fixture) {
     let store = fixture.open().await;
-    let id = submit(&*store, NewTask { attempts_max: 2, ..new_task() }).await;
+    let id = submit(&*store, NewTask { retry: retries(2), ..new_task() }).await;
     for (now, expected) in [(0, TaskState::Queued), (2000, TaskState::Dead)] {
         begin(&*store, at(now)).await;
         store.sweep(at(now + 1000), 100).await.unwrap();
@@ -85,7 +91,7 @@ pub async fn a_renewed_lease_lasts_longer(fixture: &dyn Fixture) {
     let store = fixture.open().await;
     let id = submit(&*store, new_task()).await;
     let fence = begin(&*store, at(0)).await;
-    assert_eq!(store.renew(fence, at(5000), None).await.unwrap(), Lease::Held);
+    assert_eq!(store.renew(fence, at(5000), None, at(2)).await.unwrap(), Lease::Held);
     assert_eq!(store.sweep(at(4999), 100).await.unwrap().next_due, Some(at(5000)));
     assert_eq!(state(&*store, id).await, TaskState::Running);
     store.sweep(at(5000), 100).await.unwrap();

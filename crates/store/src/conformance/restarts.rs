@@ -1,6 +1,8 @@
 //! Promises that outlive a server.
 
-use super::{Fixture, answered, at, begin, claim, keyed, model, new_task, raised, state, submit};
+use super::{
+    Fixture, answered, at, begin, claim, keyed, model, new_task, raised, retries, state, submit,
+};
 use crate::{Finished, Lease, NewTask, Outcome, Submitted};
 use api::task::TaskState;
 use types::ErrorCode;
@@ -46,19 +48,23 @@ pub async fn what_ran_is_queued_at_once(fixture: &dyn Fixture) {
     assert_eq!(claim(&*store, at(3)).await, None);
 }
 
-/// A task that takes the server down must come to an end.
-pub async fn what_ran_for_the_last_time_is_dead(fixture: &dyn Fixture) {
-    let store = fixture.open().await;
-    let id = submit(&*store, NewTask { attempts_max: 1, ..new_task() }).await;
-    begin(&*store, at(1)).await;
-    store.close().await;
-
-    let store = fixture.open().await;
-    let swept = store.recover(at(2)).await.unwrap();
-    assert_eq!((swept.changed, swept.ready.len()), (vec![id], 0));
-    let found = store.get(id).await.unwrap().unwrap();
-    assert_eq!(found.state(), TaskState::Dead);
-    assert_eq!(found.error.unwrap().code, ErrorCode::WorkerFailed);
+/// Not even against one that has a single attempt.
+pub async fn restarts_are_not_held_against_a_task(fixture: &dyn Fixture) {
+    let mut store = fixture.open().await;
+    let id = submit(&*store, NewTask { retry: retries(1), ..new_task() }).await;
+    for attempt in 1..=3 {
+        let fence = begin(&*store, at(1)).await;
+        assert_eq!((fence.id, fence.attempt), (id, attempt));
+        store.close().await;
+        store = fixture.open().await;
+        store.recover(at(1)).await.unwrap();
+        let found = store.get(id).await.unwrap().unwrap();
+        assert_eq!(found.state(), TaskState::Queued);
+        assert_eq!(found.error.unwrap().code, ErrorCode::WorkerFailed);
+    }
+    let fence = begin(&*store, at(1)).await;
+    store.finish(fence, Outcome::Retry(raised()), at(1)).await.unwrap();
+    assert_eq!(state(&*store, id).await, TaskState::Dead);
 }
 
 /// Recovering is about earlier lives only.
@@ -67,7 +73,7 @@ pub async fn a_server_leaves_its_own_tasks_alone(fixture: &dyn Fixture) {
     submit(&*store, new_task()).await;
     let fence = begin(&*store, at(1)).await;
     assert_eq!(store.recover(at(2)).await.unwrap().changed, []);
-    assert_eq!(store.renew(fence, at(2000), None).await.unwrap(), Lease::Held);
+    assert_eq!(store.renew(fence, at(2000), None, at(2)).await.unwrap(), Lease::Held);
 }
 
 /// Even when the number of the attempt is right.

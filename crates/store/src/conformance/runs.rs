@@ -1,9 +1,12 @@
 //! Promises about claiming and finishing.
 
 use futures_util::future::join_all;
-use std::collections::BTreeSet;
+use policy::{backoff::Backoff, task::TaskPolicy};
+use std::{collections::BTreeSet, time::Duration};
 
-use super::{Bytes, Fixture, answered, at, begin, claim, model, new_task, raised, state, submit};
+use super::{
+    Bytes, Fixture, answered, at, begin, claim, model, new_task, raised, retries, state, submit,
+};
 use crate::{Finished, Lease, NewTask, Outcome, StoredAnswer};
 use api::task::TaskState;
 use types::Priority;
@@ -82,16 +85,16 @@ pub async fn a_failed_task_is_not_tried_again(fixture: &dyn Fixture) {
 /// Each attempt has its number; the last one that fails leaves the task dead, with its error.
 pub async fn a_task_is_tried_again_until_it_is_dead(fixture: &dyn Fixture) {
     let store = fixture.open().await;
-    let id = submit(&*store, NewTask { attempts_max: 3, ..new_task() }).await;
+    let id = submit(&*store, NewTask { retry: retries(3), ..new_task() }).await;
     for (attempt, expected) in
         [(1, TaskState::Queued), (2, TaskState::Queued), (3, TaskState::Dead)]
     {
         let fence = begin(&*store, at(1)).await;
         assert_eq!((fence.id, fence.attempt), (id, attempt));
-        let outcome = Outcome::Retry { error: raised(), not_before: at(1) };
+        let outcome = Outcome::Retry(raised());
         assert_eq!(store.finish(fence, outcome, at(1)).await.unwrap(), Finished::Applied(expected));
         let found = store.get(id).await.unwrap().unwrap();
-        assert_eq!((found.error, found.standing.attempts_counted()), (Some(raised()), attempt));
+        assert_eq!((found.error, found.standing.attempt), (Some(raised()), attempt));
     }
     assert_eq!(claim(&*store, at(2)).await, None);
 }
@@ -99,7 +102,7 @@ pub async fn a_task_is_tried_again_until_it_is_dead(fixture: &dyn Fixture) {
 /// Its number is not used again all the same, because it is a fence.
 pub async fn an_attempt_that_was_not_begun_does_not_count(fixture: &dyn Fixture) {
     let store = fixture.open().await;
-    let id = submit(&*store, NewTask { attempts_max: 1, ..new_task() }).await;
+    let id = submit(&*store, NewTask { retry: retries(1), ..new_task() }).await;
     for attempt in 1..=5 {
         let fence = begin(&*store, at(1)).await;
         assert_eq!(fence.attempt, attempt);
@@ -107,10 +110,10 @@ pub async fn an_attempt_that_was_not_begun_does_not_count(fixture: &dyn Fixture)
         let finished = store.finish(fence, outcome, at(1)).await.unwrap();
         assert_eq!(finished, Finished::Applied(TaskState::Queued));
         let found = store.get(id).await.unwrap().unwrap();
-        assert_eq!(found.standing.attempts_counted(), 0);
+        assert_eq!((found.standing.attempt, found.standing.failures), (attempt, 0));
     }
     let fence = begin(&*store, at(2)).await;
-    let outcome = Outcome::Retry { error: raised(), not_before: at(2) };
+    let outcome = Outcome::Retry(raised());
     let finished = store.finish(fence, outcome, at(2)).await.unwrap();
     assert_eq!(finished, Finished::Applied(TaskState::Dead));
 }
@@ -123,10 +126,10 @@ pub async fn a_finished_task_never_runs_again(fixture: &dyn Fixture) {
     store.finish(fence, answered("1"), at(2)).await.unwrap();
     let finished = store.get(id).await.unwrap();
 
-    let outcome = Outcome::Retry { error: raised(), not_before: at(3) };
+    let outcome = Outcome::Retry(raised());
     assert_eq!(store.finish(fence, outcome, at(3)).await.unwrap(), Finished::Fenced);
     assert_eq!(store.finish(fence, answered("2"), at(3)).await.unwrap(), Finished::Fenced);
-    assert_eq!(store.renew(fence, at(9000), Some(0.5)).await.unwrap(), Lease::Lost);
+    assert_eq!(store.renew(fence, at(9000), Some(0.5), at(2)).await.unwrap(), Lease::Lost);
     assert_eq!(claim(&*store, at(4)).await, None);
     assert_eq!(store.get(id).await.unwrap(), finished);
 }
@@ -134,17 +137,23 @@ pub async fn a_finished_task_never_runs_again(fixture: &dyn Fixture) {
 /// Its own later submissions are not held up by it.
 pub async fn a_retry_waits_for_its_moment(fixture: &dyn Fixture) {
     let store = fixture.open().await;
-    let first = submit(&*store, new_task()).await;
+    let half_a_second = Duration::from_millis(500);
+    let backoff = Backoff { base: half_a_second, max: half_a_second };
+    let retry = TaskPolicy { backoff, ..retries(2) };
+    let first = submit(&*store, NewTask { retry, ..new_task() }).await;
     let fence = begin(&*store, at(1)).await;
-    let outcome = Outcome::Retry { error: raised(), not_before: at(500) };
-    store.finish(fence, outcome, at(1)).await.unwrap();
+    store.finish(fence, Outcome::Retry(raised()), at(1)).await.unwrap();
     assert_eq!(state(&*store, first).await, TaskState::Queued);
-    assert_eq!(claim(&*store, at(2)).await, None);
+    // The wait is drawn from the upper half of the backoff.
+    let due = store.get(first).await.unwrap().unwrap().standing.due.unwrap();
+    assert!((at(251)..=at(501)).contains(&due), "{due:?}");
+    store.sweep(at(250), 100).await.unwrap();
+    assert_eq!(claim(&*store, at(250)).await, None);
 
     let second = submit(&*store, new_task()).await;
     assert_eq!(begin(&*store, at(3)).await.id, second);
-    store.sweep(at(500), 100).await.unwrap();
-    assert_eq!(begin(&*store, at(500)).await.id, first);
+    store.sweep(due, 100).await.unwrap();
+    assert_eq!(begin(&*store, due).await.id, first);
 }
 
 /// A renewal without news leaves it.
@@ -152,12 +161,12 @@ pub async fn progress_is_kept_for_the_attempt_that_made_it(fixture: &dyn Fixture
     let store = fixture.open().await;
     let id = submit(&*store, new_task()).await;
     let fence = begin(&*store, at(1)).await;
-    assert_eq!(store.renew(fence, at(2000), Some(0.25)).await.unwrap(), Lease::Held);
-    assert_eq!(store.renew(fence, at(3000), None).await.unwrap(), Lease::Held);
+    assert_eq!(store.renew(fence, at(2000), Some(0.25), at(2)).await.unwrap(), Lease::Held);
+    assert_eq!(store.renew(fence, at(3000), None, at(2)).await.unwrap(), Lease::Held);
     let found = store.get(id).await.unwrap().unwrap();
     assert_eq!((found.progress, found.standing.due), (Some(0.25), Some(at(3000))));
 
-    let outcome = Outcome::Retry { error: raised(), not_before: at(5) };
+    let outcome = Outcome::Retry(raised());
     store.finish(fence, outcome, at(5)).await.unwrap();
     let again = store.claim(&model(), at(9000), at(5)).await.unwrap().unwrap();
     assert_eq!(again.progress, None);

@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 
-use super::{Bytes, Fixture, at, begin, keyed, model, new_task, state, submit};
+use super::{Bytes, Fixture, at, begin, keyed, model, new_task, retries, state, submit};
 use crate::{NewTask, StoredRequest, Submitted};
 use api::task::TaskState;
 
@@ -18,7 +18,7 @@ pub async fn a_task_reads_back_as_it_was_sent(fixture: &dyn Fixture) {
             headers: vec![("accept".into(), "text/plain".into()), ("x-a".into(), "\"é\"".into())],
             body: Bytes::from_static(b"\x89PNG\0\xff"),
         },
-        attempts_max: 7,
+        retry: retries(7),
         deadline: Some(at(5000)),
         ..keyed(new_task(), "k")
     };
@@ -32,7 +32,7 @@ pub async fn a_task_reads_back_as_it_was_sent(fixture: &dyn Fixture) {
     assert_eq!(found.idempotency_key.as_deref(), Some("k"));
     assert_eq!(found.state(), TaskState::Queued);
     assert_eq!(found.standing.priority, task.priority);
-    assert_eq!((found.standing.attempt, found.standing.attempts_max), (0, 7));
+    assert_eq!((found.standing.attempt, found.standing.retry), (0, retries(7)));
     assert_eq!((found.standing.deadline, found.standing.keep_for), (task.deadline, task.keep_for));
     assert_eq!((found.created, found.updated), (task.created, task.created));
     assert_eq!((found.answer, found.error, found.progress), (None, None, None));

@@ -3,6 +3,7 @@
 use std::{str::FromStr, time::Duration};
 
 use bytes::Bytes;
+use policy::{backoff::Backoff, task::TaskPolicy};
 use rusqlite::{
     Connection, OptionalExtension, Row, params,
     types::{FromSqlError, Type},
@@ -13,12 +14,12 @@ use uuid::Uuid;
 use super::ledger::from_sql;
 use crate::{Owner, Place, Standing, StoredAnswer, StoredRequest, TaskError, TaskRecord};
 
-/// A whole record; the first nine columns are those of [`standing`].
+/// A whole record; the first eleven columns are those of [`standing`].
 macro_rules! select_record {
     ($condition:literal) => {
         concat!(
-            "SELECT t.place, t.priority, t.attempt, t.forgiven, t.attempts_max, t.owner, t.due, \
-             t.deadline, t.keep_ms, t.id, model.text, tenant.text, t.idempotency_key, t.progress, \
+            "SELECT t.place, t.priority, t.attempt, t.failures, t.attempts_max, t.backoff_ms, \
+             t.backoff_ms_max, t.owner, t.due, t.deadline, t.keep_ms, t.id, model.text, tenant.text, t.idempotency_key, t.progress, \
              t.created, t.updated, t.error_code, t.error_detail, r.route, r.content_type, \
              r.headers, r.body, a.content_type, a.body \
              FROM task t JOIN name model ON model.id = t.model \
@@ -55,42 +56,43 @@ fn record(row: &Row<'_>) -> rusqlite::Result<TaskRecord> {
     let standing = standing(row)?;
     let completed = standing.place == Place::Completed;
     Ok(TaskRecord {
-        id: id(row, 9)?,
-        model: parsed(row, 10)?,
-        tenant: parsed(row, 11)?,
+        id: id(row, 11)?,
+        model: parsed(row, 12)?,
+        tenant: parsed(row, 13)?,
         request: StoredRequest {
-            route: row.get(18)?,
-            content_type: row.get(19)?,
-            headers: headers(row, 20)?,
-            body: bytes(row, 21)?.unwrap_or_default(),
+            route: row.get(20)?,
+            content_type: row.get(21)?,
+            headers: headers(row, 22)?,
+            body: bytes(row, 23)?.unwrap_or_default(),
         },
-        idempotency_key: row.get(12)?,
+        idempotency_key: row.get(14)?,
         standing,
         answer: if completed { answer(row)? } else { None },
         error: if completed { None } else { error(row)? },
-        progress: row.get(13)?,
-        created: timestamp(row.get(14)?),
-        updated: timestamp(row.get(15)?),
+        progress: row.get(15)?,
+        created: timestamp(row.get(16)?),
+        updated: timestamp(row.get(17)?),
     })
 }
 
-/// Reads the first nine columns.
+/// Reads the first eleven columns.
 pub(super) fn standing(row: &Row<'_>) -> rusqlite::Result<Standing> {
     let priority = match place(1, row.get(1)?)? {
         Place::Ready(priority) => priority,
         // No version wrote another; the middle lane harms nobody.
         _ => Priority::Normal,
     };
+    let backoff = Backoff { base: duration(row.get(5)?), max: duration(row.get(6)?) };
     Ok(Standing {
         place: place(0, row.get(0)?)?,
         priority,
         attempt: row.get(2)?,
-        forgiven: row.get(3)?,
-        attempts_max: row.get(4)?,
-        owner: Owner(from_sql(row.get(5)?)),
-        due: row.get::<_, Option<i64>>(6)?.map(timestamp),
-        deadline: row.get::<_, Option<i64>>(7)?.map(timestamp),
-        keep_for: Duration::from_millis(from_sql(row.get(8)?)),
+        failures: row.get(3)?,
+        retry: TaskPolicy { attempts_max: row.get(4)?, backoff },
+        owner: Owner(from_sql(row.get(7)?)),
+        due: row.get::<_, Option<i64>>(8)?.map(timestamp),
+        deadline: row.get::<_, Option<i64>>(9)?.map(timestamp),
+        keep_for: duration(row.get(10)?),
     })
 }
 
@@ -133,19 +135,23 @@ fn headers(row: &Row<'_>, column: usize) -> rusqlite::Result<Vec<(String, String
 }
 
 fn answer(row: &Row<'_>) -> rusqlite::Result<Option<StoredAnswer>> {
-    let content_type = row.get(22)?;
-    Ok(bytes(row, 23)?.map(|body| StoredAnswer { content_type, body }))
+    let content_type = row.get(24)?;
+    Ok(bytes(row, 25)?.map(|body| StoredAnswer { content_type, body }))
 }
 
 fn error(row: &Row<'_>) -> rusqlite::Result<Option<TaskError>> {
-    let Some(slug) = row.get_ref(16)?.as_str_or_null()? else { return Ok(None) };
+    let Some(slug) = row.get_ref(18)?.as_str_or_null()? else { return Ok(None) };
     // A later version may have known more codes.
     let code = ErrorCode::from_slug(slug).unwrap_or(ErrorCode::InternalError);
-    Ok(Some(TaskError { code, detail: row.get::<_, Option<String>>(17)?.unwrap_or_default() }))
+    Ok(Some(TaskError { code, detail: row.get::<_, Option<String>>(19)?.unwrap_or_default() }))
 }
 
 fn bytes(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Bytes>> {
     Ok(row.get_ref(column)?.as_blob_or_null()?.map(Bytes::copy_from_slice))
+}
+
+fn duration(millis: i64) -> Duration {
+    Duration::from_millis(from_sql(millis))
 }
 
 fn timestamp(millis: i64) -> Timestamp {

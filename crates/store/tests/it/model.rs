@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use policy::{backoff::Backoff, task::TaskPolicy};
 use proptest::prelude::*;
 use store::{
     Fence, MemoryStore, NewTask, Outcome, SqliteOptions, SqliteStore, Submitted, TaskFilter,
@@ -77,12 +78,14 @@ impl Pair {
         let now = self.now;
         match deed {
             Deed::Submit { class, model, key, body, delay, deadline } => {
+                let wait = Duration::from_millis(80);
+                let backoff = Backoff { base: wait, max: wait * 2 };
                 let mut task = NewTask {
                     priority: Priority::URGENT_FIRST[class],
                     model: name(model),
                     not_before: (delay > 0).then(|| self.later(delay)),
                     deadline: deadline.map(|ms| self.later(ms)),
-                    attempts_max: 2,
+                    retry: TaskPolicy { attempts_max: 2, backoff },
                     keep_for: Duration::from_millis(400),
                     queued_max: 5,
                     created: now,
@@ -104,7 +107,7 @@ impl Pair {
                 let outcome = match how {
                     0 => answered("{}"),
                     1 => Outcome::Failed(raised()),
-                    2 => Outcome::Retry { error: raised(), not_before },
+                    2 => Outcome::Retry(raised()),
                     _ => Outcome::NotBegun { error: raised(), not_before },
                 };
                 if let Some(fence) = pick(&self.fences, fence) {
@@ -114,7 +117,7 @@ impl Pair {
             Deed::Renew { fence, lease } => {
                 if let Some(fence) = pick(&self.fences, fence) {
                     let until = self.later(lease);
-                    both!(self, renew(fence, until, Some(lease as f64 / 300.0)));
+                    both!(self, renew(fence, until, Some(lease as f64 / 300.0), now));
                 }
             }
             Deed::Cancel { task } => {

@@ -86,6 +86,23 @@ fn restarts_of_the_server_are_not_held_against_a_task() {
 }
 
 #[test]
+fn an_attempt_that_was_never_begun_is_not_held_against_a_task() {
+    check(
+        "
+        claim     running 1     dispatch#1
+        unbegun#1 queued 1      offer
+        claim     running 2     dispatch#2
+        unbegun#2 queued 2      offer
+        claim     running 3     dispatch#3
+        unbegun#3 queued 3      offer
+        claim     running 4     dispatch#4
+        unbegun#3 fenced
+        fail#4    queued 4      offer
+    ",
+    );
+}
+
+#[test]
 fn a_cancel_stops_the_worker_first_and_tells_the_others_after() {
     check("cancel cancelled 0 announce");
     check(
@@ -208,6 +225,7 @@ fn event(text: &str, now: Timestamp) -> Event {
         "ok" => finished(Outcome::Completed),
         "fail" => finished(Outcome::Failed { retryable: true }),
         "refuse" => finished(Outcome::Failed { retryable: false }),
+        "unbegun" => finished(Outcome::NotBegun { not_before: now }),
         "stop" => finished(Outcome::Cancelled),
         "lost" => Event::LeaseExpired,
         "restart" => Event::OwnerRestarted,

@@ -25,7 +25,7 @@ impl Ledger {
             let due = self.due(place, now, limit)?;
             swept.more |= due.len() >= limit as usize;
             for entry in due {
-                match entry.standing.tick(now) {
+                match entry.standing.tick(entry.at(now)) {
                     Tick::Step(step) => self.take(&entry, &step, now, &mut swept)?,
                     Tick::Remove => {
                         self.remove(&entry)?;
@@ -41,7 +41,7 @@ impl Ledger {
     pub(in crate::sqlite) fn recover(&mut self, now: Timestamp) -> rusqlite::Result<Swept> {
         let mut swept = Swept::default();
         for entry in self.of_earlier_servers()? {
-            self.take(&entry, &entry.standing.abandoned(now), now, &mut swept)?;
+            self.take(&entry, &entry.standing.abandoned(entry.at(now)), now, &mut swept)?;
         }
         swept.next_due = self.next_due()?;
         Ok(swept)

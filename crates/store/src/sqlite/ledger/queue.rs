@@ -32,7 +32,7 @@ impl Ledger {
     pub(in crate::sqlite) fn keep(&mut self, ended: &EndedTask) -> rusqlite::Result<()> {
         let EndedTask { task, outcome, ended } = ended;
         let names = self.names(task)?;
-        let step = Standing::ended(task, outcome, *ended, self.owner);
+        let step = Standing::ended(task, outcome, self.owner, *ended);
         let seq = self.insert(task, names, &step, *ended)?;
         self.write_answer(seq, outcome)
     }
@@ -45,11 +45,13 @@ impl Ledger {
     ) -> rusqlite::Result<Option<TaskRecord>> {
         let model = self.tally.name(&self.connection, model.as_str())?;
         while let Some(entry) = self.next_ready(model)? {
-            if let Some(step) = entry.standing.too_late(now) {
+            let at = entry.at(now);
+            if let Some(step) = entry.standing.too_late(at) {
                 self.step(&entry, &step, now)?;
                 continue;
             }
-            let claimed = entry.standing.claimed(self.owner, lease_until);
+            let claimed = entry.standing.claimed(self.owner, lease_until, at);
+            let Some(claimed) = claimed else { return Ok(None) };
             self.step(&entry, &claimed.into(), now)?;
             self.write_progress(entry.seq, None)?;
             return rows::by_seq(&self.connection, entry.seq);
@@ -64,7 +66,7 @@ impl Ledger {
         now: Timestamp,
     ) -> rusqlite::Result<Finished> {
         let Some(entry) = self.obeying(fence)? else { return Ok(Finished::Fenced) };
-        let step = entry.standing.settled(outcome, now);
+        let step = entry.standing.settled(outcome, entry.at(now));
         self.step(&entry, &step, now)?;
         self.write_answer(entry.seq, outcome)?;
         Ok(Finished::Applied(step.to.state()))
@@ -75,11 +77,13 @@ impl Ledger {
         fence: &Fence,
         lease_until: Timestamp,
         progress: Option<f64>,
+        now: Timestamp,
     ) -> rusqlite::Result<Lease> {
         let Some(entry) = self.obeying(fence)? else { return Ok(Lease::Lost) };
+        let due = entry.standing.renewed(lease_until, entry.at(now)).due;
         self.connection
             .prepare_cached("UPDATE task SET due = ?2 WHERE seq = ?1")?
-            .execute(params![entry.seq, to_sql(lease_until.millis())])?;
+            .execute(params![entry.seq, due.map(|due| to_sql(due.millis()))])?;
         if progress.is_some() {
             self.write_progress(entry.seq, progress)?;
         }
@@ -92,7 +96,7 @@ impl Ledger {
         now: Timestamp,
     ) -> rusqlite::Result<Cancelled> {
         let Some(entry) = self.entry(id)? else { return Ok(Cancelled::Unknown) };
-        let Some(step) = entry.standing.cancelled(now) else {
+        let Some(step) = entry.standing.cancelled(entry.at(now)) else {
             return Ok(Cancelled::Ended(entry.standing.state()));
         };
         self.step(&entry, &step, now)?;
@@ -105,7 +109,7 @@ impl Ledger {
         now: Timestamp,
     ) -> rusqlite::Result<Replayed> {
         let Some(entry) = self.entry(id)? else { return Ok(Replayed::Unknown) };
-        let Some(standing) = entry.standing.replayed(now) else {
+        let Some(standing) = entry.standing.replayed(entry.at(now)) else {
             return Ok(Replayed::Refused(entry.standing.state()));
         };
         self.step(&entry, &standing.into(), now)?;
@@ -179,10 +183,11 @@ impl Ledger {
         let hash = task.idempotency.as_ref().map(|given| given.hash);
         self.connection
             .prepare_cached(
-                "INSERT INTO task (id, model, tenant, place, priority, attempt, forgiven, \
-                 attempts_max, owner, due, deadline, keep_ms, created, updated, error_code, \
+                "INSERT INTO task (id, model, tenant, place, priority, attempt, failures, \
+                 attempts_max, backoff_ms, backoff_ms_max, owner, due, deadline, keep_ms, created, updated, error_code, \
                  error_detail, idempotency_key, request_hash) VALUES \
-                 (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+                 (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, \
+                 ?20)",
             )?
             .execute(params![
                 task.id.uuid().as_bytes(),
@@ -191,8 +196,10 @@ impl Ledger {
                 standing.place.code(),
                 crate::Place::Ready(standing.priority).code(),
                 standing.attempt,
-                standing.forgiven,
-                standing.attempts_max,
+                standing.failures,
+                standing.retry.attempts_max,
+                rows::duration_to_sql(standing.retry.backoff.base),
+                rows::duration_to_sql(standing.retry.backoff.max),
                 to_sql(standing.owner.0),
                 standing.due.map(|due| to_sql(due.millis())),
                 standing.deadline.map(|deadline| to_sql(deadline.millis())),

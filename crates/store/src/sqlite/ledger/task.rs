@@ -4,7 +4,11 @@ use rusqlite::{OptionalExtension, Row, params};
 use types::{TaskId, Timestamp};
 
 use super::{Ledger, tally::NameId, to_sql};
-use crate::{Place, Standing, sqlite::rows, standing::Step};
+use crate::{
+    Place, Standing,
+    sqlite::rows,
+    standing::{Moment, Step},
+};
 
 /// What is needed to take a step.
 pub(super) struct Entry {
@@ -17,8 +21,8 @@ pub(super) struct Entry {
 /// The columns of an [`Entry`], in the order in which it reads them.
 macro_rules! entry_columns {
     () => {
-        "place, priority, attempt, forgiven, attempts_max, owner, due, deadline, keep_ms, seq, id, \
-         model"
+        "place, priority, attempt, failures, attempts_max, backoff_ms, backoff_ms_max, owner, due, \
+         deadline, keep_ms, seq, id, model"
     };
 }
 pub(super) use entry_columns;
@@ -26,7 +30,11 @@ pub(super) use entry_columns;
 impl Entry {
     pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         let standing = rows::standing(row)?;
-        Ok(Self { standing, seq: row.get(9)?, id: rows::id(row, 10)?, model: row.get(11)? })
+        Ok(Self { standing, seq: row.get(11)?, id: rows::id(row, 12)?, model: row.get(13)? })
+    }
+
+    pub(super) const fn at(&self, now: Timestamp) -> Moment {
+        Moment { id: self.id, now }
     }
 }
 
@@ -45,17 +53,17 @@ impl Ledger {
         step: &Step,
         now: Timestamp,
     ) -> rusqlite::Result<()> {
-        let Standing { place, attempt, forgiven, owner, due, deadline, .. } = step.to;
+        let Standing { place, attempt, failures, owner, due, deadline, .. } = step.to;
         self.connection
             .prepare_cached(
-                "UPDATE task SET place = ?2, attempt = ?3, forgiven = ?4, owner = ?5, due = ?6, \
+                "UPDATE task SET place = ?2, attempt = ?3, failures = ?4, owner = ?5, due = ?6, \
                  deadline = ?7, updated = ?8 WHERE seq = ?1",
             )?
             .execute(params![
                 entry.seq,
                 place.code(),
                 attempt,
-                forgiven,
+                failures,
                 to_sql(owner.0),
                 due.map(|due| to_sql(due.millis())),
                 deadline.map(|deadline| to_sql(deadline.millis())),

@@ -19,8 +19,10 @@ CREATE TABLE task (
     place           INTEGER NOT NULL,
     priority        INTEGER NOT NULL,    -- the code of its lane
     attempt         INTEGER NOT NULL,
-    forgiven        INTEGER NOT NULL,
+    failures        INTEGER NOT NULL,    -- attempts that count against the limit
     attempts_max    INTEGER NOT NULL,
+    backoff_ms      INTEGER NOT NULL,
+    backoff_ms_max  INTEGER NOT NULL,
     owner           INTEGER NOT NULL,
     due             INTEGER,
     deadline        INTEGER,
