@@ -1,0 +1,31 @@
+"""Turn a Python class into a model worker.
+
+    from modelyard import Model, batch, stream
+
+    class Digits(Model):
+        def setup(self, ctx): self.clf = train()
+        @batch(max_size=32, max_wait_ms=5)
+        def predict(self, images: list[Image]) -> list[Digit]: ...
+
+Every public method is a route; type hints give its schema and its checks. See the README.
+"""
+
+from ._log import log
+from .context import Context, SetupContext
+from .markers import batch, route, stream
+from .model import Model
+from .responses import Event, FileResponse, HTTPError, Response
+
+__all__ = [
+    "Context",
+    "Event",
+    "FileResponse",
+    "HTTPError",
+    "Model",
+    "Response",
+    "SetupContext",
+    "batch",
+    "log",
+    "route",
+    "stream",
+]
