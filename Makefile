@@ -62,6 +62,8 @@ bench: build ## Measure; the results go to docs/benchmarks.md
 .PHONY: docs
 docs: ## Rewrite the documents that are made from code
 	cargo xtask docs
+	UPDATE_DOCS=1 cargo test --locked --package telemetry --package modelyard \
+		the_page_of_the_documentation_is_up_to_date
 
 # --- the Python side ---
 
