@@ -137,3 +137,63 @@ impl HttpBody for Feed {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    fn style() -> Style {
+        Style {
+            waiting_max: 1,
+            keep_alive: Some((Duration::from_millis(5), Bytes::from_static(b"~"))),
+            fault: |fault| fault.to_string().into(),
+        }
+    }
+
+    async fn next(body: &mut Body) -> Option<Bytes> {
+        body.frame().await.map(|frame| frame.unwrap().into_data().unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_quiet_stream_shows_that_it_lives() {
+        let (sender, mut body) = channel(style());
+        assert_eq!(next(&mut body).await.unwrap(), "~");
+        assert_eq!(next(&mut body).await.unwrap(), "~");
+        sender.send(Bytes::from_static(b"a")).await.unwrap();
+        assert_eq!(next(&mut body).await.unwrap(), "a");
+        drop(sender);
+        assert_eq!(next(&mut body).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_producer_makes_no_more_than_is_read() {
+        let (count, made) = tokio::sync::watch::channel(0);
+        let mut body = produced(style(), |sender| async move {
+            for n in 1..=10_u8 {
+                sender.send(Bytes::from(vec![n])).await?;
+                count.send_replace(n);
+            }
+            Ok(())
+        });
+        assert_eq!(*made.borrow(), 0, "nothing is made before somebody reads");
+        assert_eq!(next(&mut body).await.unwrap(), [1_u8][..]);
+        assert!(*made.borrow() <= 2, "{}", *made.borrow());
+        while next(&mut body).await.is_some() {}
+        assert_eq!(*made.borrow(), 10);
+    }
+
+    #[tokio::test]
+    async fn a_fault_comes_after_everything_that_was_sent() {
+        let mut body = produced(Style { waiting_max: 8, ..style() }, |sender| async move {
+            sender.send(Bytes::from_static(b"a")).await?;
+            sender.send(Bytes::from_static(b"b")).await?;
+            Err(Fault::new(ErrorCode::HandlerFailed, "oh"))
+        });
+        assert_eq!(next(&mut body).await.unwrap(), "a");
+        assert_eq!(next(&mut body).await.unwrap(), "b");
+        assert_eq!(next(&mut body).await.unwrap(), "handler_failed: oh");
+        assert_eq!(next(&mut body).await, None);
+    }
+}

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, Response, header};
 use serde::{Serialize, de::DeserializeOwned};
 use types::{ErrorCode, Fault};
 
-use crate::{Answer, FieldError, FieldErrors, Handler, Incoming};
+use crate::{FieldError, FieldErrors, Handler, Incoming};
 
 /// A handler that is an asynchronous function from one type to another.
 ///
@@ -30,12 +30,12 @@ where
     F: Fn(T) -> A + Clone + Send + Sync + 'static,
     A: Future<Output = Result<R, Fault>> + Send + 'static,
 {
-    move |mut incoming: Incoming| -> Answer {
+    move |mut incoming: Incoming| {
         let function = function.clone();
-        Box::pin(async move {
+        async move {
             let value = read(&mut incoming).await?;
             answer(&function(value).await?)
-        })
+        }
     }
 }
 
@@ -158,9 +158,9 @@ mod tests {
         assert_eq!(code, ErrorCode::InvalidInput);
         assert!(detail.starts_with("`items[1].size`: invalid type"), "{detail}");
 
-        let (code, detail) = check("[7]");
+        let (code, detail) = check("7");
         assert_eq!(code, ErrorCode::InvalidInput);
-        assert!(detail.starts_with("`items`: invalid type"), "{detail}");
+        assert!(detail.starts_with("invalid type: integer `7`"), "{detail}");
     }
 
     #[test]

@@ -131,9 +131,14 @@ impl<'a> MembershipLoop<'a> {
     }
 
     fn refused(&self, answer: &GatewayAnswer) -> WorkerError {
-        let detail = serde_json::from_slice::<api::Problem>(&answer.body).map_or_else(
+        /// What we need of a problem.
+        #[derive(serde::Deserialize)]
+        struct Reason {
+            detail: String,
+        }
+        let detail = serde_json::from_slice(&answer.body).map_or_else(
             |_| String::from_utf8_lossy(&answer.body).into_owned(),
-            |problem| problem.detail,
+            |Reason { detail }| detail,
         );
         let gateway = self.client.address().clone();
         WorkerError::Refused { gateway, status: answer.status.as_u16(), detail }

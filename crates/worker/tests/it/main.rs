@@ -1,0 +1,21 @@
+//! The worker contract, tried over real sockets.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail by panicking; clippy only exempts test functions"
+)]
+
+mod builtin;
+mod calls;
+mod cancelling;
+mod capacity;
+mod draining;
+mod failing;
+mod joining;
+mod listening;
+mod reporting;
+mod routes;
+mod sockets;
+mod streams;
+mod support;
