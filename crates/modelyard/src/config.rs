@@ -83,7 +83,7 @@ pub fn load(inputs: &Inputs) -> Result<Loaded, Issues> {
     let mut tree = Tree::default();
     let file = toml_file::read_into(&mut tree, inputs, &mut issues);
     seed::lay_over(&mut tree, &inputs.environment);
-    environment::lay_over(&mut tree, &inputs.environment, &mut issues);
+    let mut warnings = environment::lay_over(&mut tree, &inputs.environment, &mut issues);
     flags::lay_over(&mut tree, &inputs.flags, &mut issues);
 
     let bases = Bases::new(inputs, file.as_deref());
@@ -98,7 +98,8 @@ pub fn load(inputs: &Inputs) -> Result<Loaded, Issues> {
     let mut config = check::checked(&mut tree, &mut issues);
     paths::make_absolute(&mut config, &tree, &bases);
     let mut judge = Judge { tree: &tree, issues: &mut issues };
-    let settings = resolve::settings(&mut config, data_dir, &bases, &mut judge);
+    let mut settings = resolve::settings(&mut config, data_dir, &bases, &mut judge);
+    settings.warnings.append(&mut warnings);
     if issues.is_empty() { Ok(Loaded { settings, file, config, tree }) } else { Err(issues) }
 }
 

@@ -1,3 +1,7 @@
 //! The program `modelyard`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    modelyard::main()
+}

@@ -14,8 +14,13 @@ const PREFIX: &str = "MODELYARD_";
 /// Stands between two keys.
 const NESTING: &str = "__";
 /// Variables with our prefix that are not settings.
-const NOT_SETTINGS: [&str; 4] =
-    ["MODELYARD_CONFIG", "MODELYARD_DATA_DIR", "MODELYARD_URL", api::worker::LAUNCH_ENV];
+const NOT_SETTINGS: [&str; 5] = [
+    "MODELYARD_CONFIG",
+    "MODELYARD_DATA_DIR",
+    "MODELYARD_URL",
+    api::worker::LAUNCH_ENV,
+    api::worker::LIFELINE_ENV,
+];
 
 /// The variables of the process, those of `.env` included.
 #[derive(Debug, Clone, Default)]
@@ -77,22 +82,30 @@ pub(super) fn variable_of(key: &KeyPath) -> String {
     format!("{PREFIX}{}", keys.join(NESTING))
 }
 
-/// Lays every variable that stands for a key over the tree.
-pub(super) fn lay_over(tree: &mut Tree, environment: &Environment, issues: &mut Issues) {
+/// Lays every variable that stands for a key over the tree; returns warnings.
+pub(super) fn lay_over(
+    tree: &mut Tree,
+    environment: &Environment,
+    issues: &mut Issues,
+) -> Vec<String> {
+    let mut warnings = Vec::new();
     for name in environment.variables.keys() {
         let Some(rest) = name.strip_prefix(PREFIX) else { continue };
         let Some(text) = environment.get(name) else { continue };
         if NOT_SETTINGS.contains(&name.as_str()) {
             continue;
         }
-        let source = environment.source(name);
         let key = key_of(rest, tree);
         if key.keys().len() > 1 {
-            tree.set_text(key, text, source);
+            tree.set_text(key, text, environment.source(name));
+        } else if let Some(near) = nearest_variable(rest) {
+            let problem = format!("{name} is not a variable of this program");
+            issues.push(Issue::general(problem, format!("did you mean {near}?")));
         } else {
-            issues.push(not_a_setting(name));
+            warnings.push(format!("{name} is not a variable of this program; it is ignored"));
         }
     }
+    warnings
 }
 
 fn key_of(rest: &str, tree: &Tree) -> KeyPath {
@@ -114,16 +127,10 @@ fn model_name(spelled: &str, tree: &Tree) -> String {
     known.find(|name| plain(name) == spelled).unwrap_or(spelled).to_owned()
 }
 
-fn not_a_setting(name: &str) -> Issue {
-    let known = schema::all_keys();
-    let variables: Vec<String> = known.iter().map(variable_of).collect();
-    let candidates = variables.iter().map(String::as_str).chain(NOT_SETTINGS);
-    let problem = format!("{name} is not a variable of this program");
-    match schema::nearest(name, candidates) {
-        Some(near) => Issue::general(problem, format!("did you mean {near}?")),
-        None => Issue::general(
-            problem,
-            "a key is written with two underscores between its parts, for example MODELYARD_SERVER__LISTEN",
-        ),
-    }
+/// The variable that was meant. The prefix, which all share, does not make two of them alike.
+fn nearest_variable(rest: &str) -> Option<String> {
+    let known: Vec<String> = schema::all_keys().iter().map(variable_of).collect();
+    let names = known.iter().map(String::as_str).chain(NOT_SETTINGS);
+    let near = schema::nearest(rest, names.filter_map(|name| name.strip_prefix(PREFIX)))?;
+    Some(format!("{PREFIX}{near}"))
 }

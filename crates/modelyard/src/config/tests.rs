@@ -19,7 +19,7 @@ fn desk(file: &str) -> Desk {
     if !file.is_empty() {
         fs::write(directory.path().join(FILE_NAME), file).unwrap();
     }
-    Desk { directory, variables: vec![("HOME", "/home/me")], flags: Flags::default() }
+    Desk { directory, variables: vec![("HOME", "/users/me")], flags: Flags::default() }
 }
 
 impl Desk {
@@ -74,7 +74,7 @@ impl Desk {
 fn nothing_at_all_is_a_configuration() {
     let settings = desk("").settings();
     assert_eq!(desk("").listen(), ["127.0.0.1:8000"]);
-    assert_eq!(settings.store.path, Path::new("/home/me/.local/share/modelyard/tasks.db"));
+    assert_eq!(settings.store.path, Path::new("/users/me/.local/share/modelyard/tasks.db"));
     assert_eq!(settings.workers.lease, Duration::from_secs(30));
     assert_eq!(settings.warnings, Vec::<String>::new());
     assert_eq!(
@@ -183,7 +183,7 @@ fn paths_of_the_file_are_relative_to_it_and_a_tilde_is_home() {
             .with("MODELYARD_SERVER__INTERNAL_LISTEN", "unix:run/in.sock");
     let settings = desk.settings();
     assert_eq!(settings.log.file, Some(desk.path().join("logs/x.log")));
-    assert_eq!(settings.store.path, Path::new("/home/me/t.db"));
+    assert_eq!(settings.store.path, Path::new("/users/me/t.db"));
     assert_eq!(settings.workers.python.as_deref(), Some(Path::new("python3.12")));
     let socket = format!("unix:{}", desk.path().join("run/in.sock").display());
     assert_eq!(settings.server.internal_listen.unwrap().to_string(), socket);
@@ -218,6 +218,15 @@ fn a_misspelt_variable_is_told_too() {
   MODELYARD_SERVER__LISTN: server.listn: there is no such key
     did you mean `server.listen`?",
         );
+}
+
+#[test]
+fn a_variable_of_somebody_else_with_our_prefix_is_only_a_warning() {
+    let settings = desk("").with("MODELYARD_NIGHTLY_RUN", "7").settings();
+    assert_eq!(
+        settings.warnings,
+        ["MODELYARD_NIGHTLY_RUN is not a variable of this program; it is ignored"]
+    );
 }
 
 #[test]
@@ -272,7 +281,7 @@ fn a_named_file_must_exist() {
     let inputs = Inputs {
         file: Some("my.toml".into()),
         flags: Flags::default(),
-        environment: Environment::of([("HOME", "/home/me")]),
+        environment: Environment::of([("HOME", "/users/me")]),
         directory: std::env::temp_dir().join("no-such-directory"),
     };
     let issues = load(&inputs).unwrap_err().to_string();

@@ -1,0 +1,91 @@
+//! The command line. What stands in the comments here is what `--help` shows.
+
+mod client;
+mod serve;
+
+use clap::{Parser, Subcommand};
+
+pub(crate) use self::{
+    client::{Connection, InvokeArgs, ListArgs, SubmitArgs, TaskCommand},
+    serve::{CheckConfigArgs, ConfigArgs, ServeArgs},
+};
+
+/// Turns AI models into services.
+///
+/// One program calls Python classes, external APIs and built-in models through one door:
+/// synchronously, as a stream, or as durable tasks.
+#[derive(Debug, Parser)]
+#[command(
+    name = "modelyard",
+    version,
+    after_help = "\
+Start here:
+  modelyard serve                           serve the built-in models on http://127.0.0.1:8000
+  modelyard invoke local-echo '{\"text\": \"hi\"}'
+  modelyard serve app.py:Digits             serve a class of your own, without a configuration
+  curl http://127.0.0.1:8000/v1/models      what can be called, and what cannot and why
+
+`modelyard COMMAND --help` explains a command with examples."
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Everything that the program can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Serve(ServeArgs),
+    CheckConfig(CheckConfigArgs),
+    /// Print the description of the HTTP routes (OpenAPI 3.1) as JSON.
+    #[command(after_help = "Examples:\n  modelyard openapi > openapi.json")]
+    Openapi,
+    Invoke(InvokeArgs),
+    /// Submit and follow durable tasks.
+    ///
+    /// A task is stored before the server answers, and survives a crash of the server and of its
+    /// worker. It reaches exactly one end.
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  modelyard task submit local-echo '{\"text\": \"hi\"}'
+  modelyard task wait 0198c0de-0000-7000-8000-000000000000
+  modelyard task list --model local-echo --state failed"
+    )]
+    Task(TaskCommand),
+    /// Run a worker; the server starts these itself.
+    #[command(subcommand, hide = true)]
+    Worker(WorkerCommand),
+    /// Print a page of the documentation that is made from the program.
+    #[command(subcommand, hide = true)]
+    Docs(DocsCommand),
+}
+
+/// The workers that are part of the program.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub(crate) enum WorkerCommand {
+    /// Run the built-in worker that the variable `MODELYARD_WORKER` describes.
+    Builtin,
+}
+
+/// The pages that are made from the program.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub(crate) enum DocsCommand {
+    /// docs/config.md
+    Config,
+    /// docs/metrics.md
+    Metrics,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_commands_are_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,147 @@
+//! The commands that talk to a running server.
+
+use api::task::TaskState;
+use clap::{
+    Args, Subcommand,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
+use types::{ModelName, Priority, TaskId};
+
+/// Which server is talked to.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Connection {
+    /// The server.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "MODELYARD_URL",
+        default_value = "http://127.0.0.1:8000"
+    )]
+    pub(crate) url: String,
+}
+
+/// Call a model and print its answer.
+///
+/// The body reaches the model as it is. On a terminal a JSON answer is laid out for reading;
+/// otherwise the bytes are printed as they came.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  modelyard invoke local-echo '{\"text\": \"hi\"}'
+  modelyard invoke digits - < image.json                 the body from standard input
+  modelyard invoke digits '{…}' --route explain          another route than the default one
+  modelyard invoke narrator '{\"topic\": \"rain\"}' --stream")]
+pub(crate) struct InvokeArgs {
+    /// The model.
+    pub(crate) model: ModelName,
+
+    /// The body as JSON; `-` reads it from standard input.
+    #[arg(value_name = "JSON|-")]
+    pub(crate) body: String,
+
+    /// A route of the model other than its default one; its answer comes without a wrapping.
+    #[arg(long, value_name = "ROUTE")]
+    pub(crate) route: Option<String>,
+
+    /// Ask for server-sent events and print them as they come.
+    #[arg(long)]
+    pub(crate) stream: bool,
+
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+/// What can be done with tasks.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TaskCommand {
+    Submit(SubmitArgs),
+    /// Print a task as it stands.
+    Get {
+        /// The task.
+        id: TaskId,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Wait for the end of a task and print it; the exit status is 1 if it did not complete.
+    Wait {
+        /// The task.
+        id: TaskId,
+        /// Give up after so many seconds; the task goes on.
+        #[arg(long, value_name = "SECONDS")]
+        timeout: Option<u64>,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    List(ListArgs),
+    /// Cancel a task: it leaves the queue, or its worker is told to stop.
+    Cancel {
+        /// The task.
+        id: TaskId,
+        #[command(flatten)]
+        connection: Connection,
+    },
+}
+
+/// Store a task; it runs as soon as there is a place.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  modelyard task submit local-echo '{\"text\": \"hi\"}'
+  modelyard task submit local-echo - --idempotency-key order-17 < order.json
+  modelyard task submit local-echo '{}' --priority low --wait")]
+pub(crate) struct SubmitArgs {
+    /// The model.
+    pub(crate) model: ModelName,
+
+    /// The body as JSON; `-` reads it from standard input.
+    #[arg(value_name = "JSON|-")]
+    pub(crate) body: String,
+
+    /// Which class it waits in.
+    #[arg(long, value_parser = priorities())]
+    pub(crate) priority: Option<Priority>,
+
+    /// Submitting again with the same key and body gives the same task.
+    #[arg(long, value_name = "KEY")]
+    pub(crate) idempotency_key: Option<String>,
+
+    /// Wait for its end and print the task.
+    #[arg(long)]
+    pub(crate) wait: bool,
+
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+/// List tasks, newest first.
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// Only tasks of this model.
+    #[arg(long)]
+    pub(crate) model: Option<ModelName>,
+
+    /// Only tasks in this state.
+    #[arg(long, value_parser = states())]
+    pub(crate) state: Option<TaskState>,
+
+    /// How many at most.
+    #[arg(long, value_name = "1-1000", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) limit: Option<u32>,
+
+    /// Where to go on: `next_cursor` of the page before.
+    #[arg(long)]
+    pub(crate) cursor: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+fn priorities() -> impl TypedValueParser<Value = Priority> {
+    PossibleValuesParser::new(["low", "normal", "high"]).try_map(|word| word.parse::<Priority>())
+}
+
+fn states() -> impl TypedValueParser<Value = TaskState> {
+    let words = TaskState::ALL.map(TaskState::as_str);
+    let unknown = |()| std::io::Error::other("not a state");
+    PossibleValuesParser::new(words).try_map(move |word| word.parse().map_err(unknown))
+}

@@ -1,0 +1,69 @@
+//! One file per command.
+
+mod check_config;
+mod docs;
+mod invoke;
+mod openapi;
+mod output;
+mod reload;
+mod request;
+mod serve;
+mod task;
+mod worker;
+
+use std::path::PathBuf;
+
+use tokio::runtime::{Builder, Runtime};
+
+use crate::{
+    cli::{Command, ConfigArgs},
+    config::{self, Environment, Flags, Inputs, Loaded},
+    failure::Failure,
+};
+
+/// What a command finds around it.
+#[derive(Debug)]
+pub(crate) struct Surroundings {
+    /// The variables, those of `.env` included.
+    pub(crate) environment: Environment,
+    /// The working directory.
+    pub(crate) directory: PathBuf,
+}
+
+/// Runs a command to its end.
+pub(crate) fn run(command: Command, around: &Surroundings) -> Result<(), Failure> {
+    match command {
+        Command::Serve(args) => serve::run(&args, around),
+        Command::CheckConfig(args) => check_config::run(&args, around),
+        Command::Openapi => openapi::run(),
+        Command::Invoke(args) => client_runtime()?.block_on(invoke::run(args)),
+        Command::Task(command) => client_runtime()?.block_on(task::run(command)),
+        Command::Worker(command) => worker::run(command, around),
+        Command::Docs(page) => docs::run(page),
+    }
+}
+
+fn load(args: &ConfigArgs, around: &Surroundings) -> Result<Loaded, Failure> {
+    let inputs = Inputs {
+        file: args.config.clone(),
+        flags: Flags {
+            classes: args.classes.clone(),
+            host: args.host.clone(),
+            port: args.port,
+            listen: args.listen.clone(),
+        },
+        environment: around.environment.clone(),
+        directory: around.directory.clone(),
+    };
+    config::load(&inputs).map_err(|issues| Failure::config(&issues))
+}
+
+/// For a command that waits for one answer: no threads are needed.
+fn client_runtime() -> Result<Runtime, Failure> {
+    adapters::install_tls_provider();
+    Builder::new_current_thread().enable_all().build().map_err(|error| no_runtime(&error))
+}
+
+fn no_runtime(error: &std::io::Error) -> Failure {
+    Failure::new(format!("could not start the runtime: {error}"))
+}

@@ -1,0 +1,86 @@
+//! `modelyard serve`: from the settings to a running server and back.
+
+use telemetry::{Metrics, log};
+use tokio::runtime::Builder;
+
+use super::{Surroundings, load, reload};
+use crate::{
+    VERSION,
+    cli::ServeArgs,
+    config::{self, Loaded, Settings},
+    failure::Failure,
+    limits,
+    listen::{self, Door, ListenError},
+    signals::Stop,
+};
+
+/// What a server is started with.
+pub(crate) struct Start {
+    /// What it runs on.
+    pub(crate) settings: Settings,
+    /// The open doors for clients.
+    pub(crate) doors: Vec<Door>,
+    /// The numbers, from the start of the program.
+    pub(crate) metrics: Metrics,
+    /// When to drain, and when to end at once.
+    pub(crate) stop: Stop,
+}
+
+pub(super) fn run(args: &ServeArgs, around: &Surroundings) -> Result<(), Failure> {
+    let loaded = load(&args.config, around)?;
+    if args.reload {
+        return reload::supervise(&loaded);
+    }
+    let metrics = Metrics::new(VERSION);
+    // Dropped last: it writes out what the end of the server has to say.
+    let _log = log::start(&loaded.settings.log, metrics.log_lines_dropped())
+        .map_err(|error| Failure::from_error(&error))?;
+    announce(&loaded);
+    adapters::install_tls_provider();
+    let runtime = Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| super::no_runtime(&error))?;
+    runtime.block_on(async {
+        let stop = Stop::on_signals().map_err(|error| Failure::signals(&error))?;
+        let doors = listen::open(&loaded.settings.server.listen).await.map_err(|e| no_door(&e))?;
+        if let Err(error) = config::write_examples(&loaded.settings.data_dir) {
+            tracing::warn!(%error, "could not write the examples; the model `digits` may be missing");
+        }
+        for door in &doors {
+            tracing::info!(address = %door.address, "listening");
+        }
+        serve(Start { settings: loaded.settings, doors, metrics, stop }).await
+    })
+}
+
+/// The seam: starts the store, the fleet, the control loop, the dispatcher, the tasks and the
+/// doors, and returns once all have ended.
+///
+/// LEAD: fill this from `crate::serve`. What is ready for it: [`Start`], `RunDir::create`,
+/// `listen::open_internal`.
+pub(crate) async fn serve(start: Start) -> Result<(), Failure> {
+    let Start { settings, doors, metrics, stop } = start;
+    drop((settings, doors, metrics, stop));
+    std::future::ready(Err(Failure::new("this build has no server yet"))).await
+}
+
+/// The first lines of the log: what runs, on what, and what looks wrong.
+fn announce(loaded: &Loaded) {
+    let descriptors = limits::raise_descriptors();
+    let file = loaded.file.as_ref().map(|file| file.display().to_string());
+    tracing::info!(
+        version = VERSION,
+        config = file.as_deref().unwrap_or("none"),
+        models = loaded.settings.models.len(),
+        descriptors_max = descriptors,
+        "starting"
+    );
+    for warning in &loaded.settings.warnings {
+        tracing::warn!("{warning}");
+    }
+}
+
+fn no_door(error: &ListenError) -> Failure {
+    Failure::from_error(error).hint(error.hint())
+}
