@@ -31,35 +31,35 @@ pub enum Listener {
     Unix(UnixListener),
 }
 
-/// Serves the public door and the workers' door.
+/// Serves one of the two doors on any number of listeners.
 pub struct Server {
-    public: Door,
-    internal: Door,
+    door: Door,
     accepting: TaskTracker,
     stop: CancellationToken,
     grace: Duration,
 }
 
 impl Server {
-    /// A server that serves until `stop`, then gives open requests `grace` to end.
-    pub fn new(gateway: Gateway, stop: CancellationToken, grace: Duration) -> Self {
-        let public = Door::new(gateway.clone(), routes::router(gateway.clone()));
-        let internal = Door::new(gateway.clone(), internal::router(gateway));
-        Self { public, internal, accepting: TaskTracker::new(), stop, grace }
+    /// The door for clients. Serves until `stop`, then gives open requests `grace` to end.
+    pub fn public(gateway: Gateway, stop: CancellationToken, grace: Duration) -> Self {
+        let router = routes::router(gateway.clone());
+        Self::new(Door::new(gateway, router), stop, grace)
     }
 
-    /// Serves clients on this listener.
-    pub fn serve_public(&self, listener: Listener) {
-        self.spawn(listener, self.public.clone());
+    /// The door for workers. It must stay open longer than the public one, because workers
+    /// report while they drain.
+    pub fn internal(gateway: Gateway, stop: CancellationToken, grace: Duration) -> Self {
+        let router = internal::router(gateway.clone());
+        Self::new(Door::new(gateway, router), stop, grace)
     }
 
-    /// Serves workers on this listener.
-    pub fn serve_internal(&self, listener: Listener) {
-        self.spawn(listener, self.internal.clone());
+    fn new(door: Door, stop: CancellationToken, grace: Duration) -> Self {
+        Self { door, accepting: TaskTracker::new(), stop, grace }
     }
 
-    fn spawn(&self, listener: Listener, door: Door) {
-        let (stop, grace) = (self.stop.clone(), self.grace);
+    /// Serves on this listener, too.
+    pub fn listen(&self, listener: Listener) {
+        let (door, stop, grace) = (self.door.clone(), self.stop.clone(), self.grace);
         self.accepting.spawn(async move {
             match listener {
                 Listener::Tcp(listener) => accept(tcp(&listener), door, stop, grace).await,

@@ -1,4 +1,5 @@
 //! Calls over real sockets to peers that behave well, and to peers that do not.
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
 
 mod peer;
 
