@@ -5,10 +5,11 @@ use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 use api::worker::Address;
 use deploy::Deployer;
 use fleet::Fleet;
+use telemetry::Metrics;
 use tokio::sync::{mpsc, oneshot, watch};
 use types::{ModelName, ModelSpec};
 
-use crate::service::{Command, ControlService};
+use crate::service::{Command, ControlService, Ends};
 
 /// Commands that may wait for the loop. Callers beyond wait their turn.
 const COMMANDS_MAX: usize = 64;
@@ -52,10 +53,13 @@ impl Control {
         settings: ControlSettings,
         deployer: Arc<dyn Deployer>,
         fleet: Fleet,
+        metrics: Metrics,
     ) -> (Self, ControlService) {
         let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
         let (loads, loading) = watch::channel(BTreeSet::new());
-        (Self { commands, loading }, ControlService::new(settings, deployer, fleet, inbox, loads))
+        let ends = Ends { commands: inbox, loading: loads };
+        let service = ControlService::new(settings, deployer, fleet, metrics, ends);
+        (Self { commands, loading }, service)
     }
 
     /// Keeps this model's workers running from now on. For a model that runs already, a changed

@@ -13,6 +13,7 @@ use std::{
 
 use deploy::{Deployer, LaunchId, gpus::Gpus, python::PythonFinder};
 use fleet::{Fleet, FleetEvent};
+use telemetry::Metrics;
 use tokio::{
     sync::{broadcast, mpsc, oneshot, watch},
     task::{AbortHandle, JoinSet},
@@ -44,6 +45,12 @@ pub(crate) enum Command {
     Restart { name: ModelName, done: oneshot::Sender<()> },
 }
 
+/// The loop's ends of what the handle holds.
+pub(crate) struct Ends {
+    pub(crate) commands: mpsc::Receiver<Command>,
+    pub(crate) loading: watch::Sender<BTreeSet<ModelName>>,
+}
+
 /// Everything that can wake the loop.
 enum Event {
     Command(Command),
@@ -59,6 +66,7 @@ pub struct ControlService {
     settings: Arc<ControlSettings>,
     deployer: Arc<dyn Deployer>,
     fleet: Fleet,
+    metrics: Metrics,
     commands: mpsc::Receiver<Command>,
     fleet_events: broadcast::Receiver<FleetEvent>,
     process_changes: watch::Receiver<u64>,
@@ -77,8 +85,8 @@ impl ControlService {
         settings: ControlSettings,
         deployer: Arc<dyn Deployer>,
         fleet: Fleet,
-        commands: mpsc::Receiver<Command>,
-        loading: watch::Sender<BTreeSet<ModelName>>,
+        metrics: Metrics,
+        ends: Ends,
     ) -> Self {
         Self {
             gpus: Gpus::new(settings.gpus.clone()),
@@ -87,8 +95,9 @@ impl ControlService {
             process_changes: deployer.changes(),
             deployer,
             fleet,
-            commands,
-            loading,
+            metrics,
+            commands: ends.commands,
+            loading: ends.loading,
             models: BTreeMap::new(),
             bearings: Bearings::default(),
             probes: BTreeMap::new(),
@@ -200,7 +209,7 @@ impl ControlService {
             match step {
                 Step::Start { launch, generation } => self.start(name, kept, launch, generation),
                 Step::Retire { launch, worker, grace, why } => {
-                    log_retirement(name, &launch, &why);
+                    self.record(name, &launch, &why);
                     self.retire(launch, worker, grace);
                 }
             }
@@ -235,6 +244,23 @@ impl ControlService {
             gpus,
         };
         self.work.spawn(start.perform());
+    }
+
+    /// Logs, and counts what was not our wish.
+    fn record(&self, model: &ModelName, launch: &LaunchId, why: &Why) {
+        match why {
+            Why::Failed(reason) => {
+                tracing::warn!(%model, launch_id = %launch, reason, "a worker failed");
+            }
+            Why::Stuck => {
+                tracing::warn!(%model, launch_id = %launch, "a worker is stuck and is replaced");
+            }
+            Why::Drained | Why::Superseded => {
+                tracing::info!(%model, launch_id = %launch, "draining a worker");
+                return;
+            }
+        }
+        self.metrics.model(model).restarts.inc();
     }
 
     fn retire(&mut self, launch: LaunchId, worker: Option<WorkerId>, grace: Duration) {
@@ -323,20 +349,6 @@ impl ControlService {
         let limit = self.settings.shutdown_grace.saturating_add(KILL_TIME);
         if time::timeout(limit, stops.join_all()).await.is_err() {
             tracing::warn!("some workers could not be ended in time");
-        }
-    }
-}
-
-fn log_retirement(model: &ModelName, launch: &LaunchId, why: &Why) {
-    match why {
-        Why::Failed(reason) => {
-            tracing::warn!(%model, launch_id = %launch, reason, "a worker failed");
-        }
-        Why::Stuck => {
-            tracing::warn!(%model, launch_id = %launch, "a worker is stuck and is replaced");
-        }
-        Why::Drained | Why::Superseded => {
-            tracing::info!(%model, launch_id = %launch, "draining a worker");
         }
     }
 }

@@ -83,6 +83,7 @@ pub async fn serve(
         control_settings(&settings, run_dir.path(), gateway_address).await?,
         Arc::new(deployer),
         fleet.clone(),
+        metrics.clone(),
     );
     let gateway = Gateway::new(Inner {
         dispatcher: dispatcher.clone(),

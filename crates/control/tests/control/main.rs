@@ -99,7 +99,8 @@ async fn a_stuck_worker_is_replaced_and_ended_by_force() {
     let second = stage.other_than("m", &[&first]).await;
     stage.register("m", &second);
     stage.until_ended(&first).await;
-    assert_eq!(stage.members("m").len(), 1);
+    stage.until("only the new one is left", || stage.members("m").len() == 1).await;
+    assert_eq!(stage.metrics.model(&stage::name("m")).restarts.get(), 1);
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ use api::worker::{Address, Description, Registration};
 use control::{Control, ControlSettings};
 use deploy::{Deployer, Local, Process, ProcessState};
 use fleet::{Availability, Fleet, FleetSettings, Member};
+use telemetry::Metrics;
 use tempfile::TempDir;
 use tokio::{task::JoinHandle, time};
 use tokio_util::sync::CancellationToken;
@@ -23,6 +24,7 @@ const LONG: Duration = Duration::from_secs(60);
 
 pub(crate) struct Stage {
     pub(crate) control: Control,
+    pub(crate) metrics: Metrics,
     local: Local,
     fleet: Fleet,
     folder: TempDir,
@@ -46,6 +48,7 @@ impl Stage {
         let stop = shutdown.clone();
         tokio::spawn(async move { timekeeper.keep_time(stop).await });
 
+        let metrics = Metrics::new("test");
         let settings = ControlSettings {
             run_dir: folder.path().into(),
             config_dir: folder.path().into(),
@@ -55,9 +58,10 @@ impl Stage {
             gateway: Address::Unix(folder.path().join("gate.sock")),
             shutdown_grace: Duration::from_millis(300),
         };
-        let (control, service) = Control::new(settings, Arc::new(local.clone()), fleet.clone());
+        let (control, service) =
+            Control::new(settings, Arc::new(local.clone()), fleet.clone(), metrics.clone());
         let service = Mutex::new(Some(tokio::spawn(service.run(shutdown.clone()))));
-        Self { control, local, fleet, folder, shutdown, service }
+        Self { control, metrics, local, fleet, folder, shutdown, service }
     }
 
     pub(crate) async fn set(&self, model: &str, spec: ModelSpec) {

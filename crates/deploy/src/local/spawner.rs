@@ -12,6 +12,7 @@ use std::{
     thread,
 };
 
+use api::worker::LIFELINE_ENV;
 use tokio::sync::mpsc;
 
 use super::child::OwnedChild;
@@ -70,6 +71,7 @@ fn spawn(process: &ProcessSpec) -> Result<OwnedChild, DeployError> {
     command
         .args(&process.args)
         .envs(&process.env)
+        .env(LIFELINE_ENV, "stdin")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

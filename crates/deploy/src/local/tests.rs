@@ -44,6 +44,13 @@ async fn a_missing_directory_is_told_apart_from_a_missing_program() {
 }
 
 #[tokio::test]
+async fn a_child_is_told_that_its_stdin_is_its_lifeline() {
+    let local = open();
+    local.start(shell("a", "echo $MODELYARD_LIFELINE")).await.unwrap();
+    assert_eq!(end_of(&local, "a").await.last_lines, ["stdin"]);
+}
+
+#[tokio::test]
 async fn stdin_stays_open_while_the_child_runs() {
     let local = open();
     // `read` fails at the end of stdin; here it must still wait when the second process looks.
