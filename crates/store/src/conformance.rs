@@ -138,6 +138,7 @@ macro_rules! task_store_conformance {
             runs {
                 urgent_classes_go_first_and_then_the_oldest,
                 a_task_is_claimed_once,
+                a_peek_tells_whose_turn_it_is,
                 a_claim_takes_only_its_model,
                 an_answer_is_kept_byte_for_byte,
                 a_failed_task_is_not_tried_again,

@@ -26,6 +26,6 @@ pub use record::{
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use standing::Standing;
 pub use task_store::{
-    Cancelled, Cursor, Finished, Lease, ModelTasks, Outcome, Replayed, Submitted, Swept,
-    TaskFilter, TaskList, TaskStore,
+    Cancelled, Changed, Cursor, Finished, Lease, ModelTasks, Next, Outcome, Replayed, Submitted,
+    Swept, TaskFilter, TaskList, TaskStore,
 };

@@ -10,9 +10,9 @@ use async_trait::async_trait;
 use types::{ModelName, TaskId, Timestamp};
 
 use crate::{
-    Cancelled, Cursor, EndedTask, Fence, Finished, Idempotency, Lease, ModelTasks, NewTask,
-    Outcome, Owner, Place, Replayed, Standing, StoreError, Submitted, Swept, TaskFilter, TaskList,
-    TaskRecord, TaskStore,
+    Cancelled, Changed, Cursor, EndedTask, Fence, Finished, Idempotency, Lease, ModelTasks,
+    NewTask, Next, Outcome, Owner, Place, Replayed, Standing, StoreError, Submitted, Swept,
+    TaskFilter, TaskList, TaskRecord, TaskStore,
     standing::{Moment, Step, Tick},
 };
 
@@ -96,6 +96,15 @@ impl Shelf {
         })
     }
 
+    fn next_ready(&mut self, model: &ModelName) -> Option<&mut TaskRecord> {
+        self.records
+            .iter_mut()
+            .filter(|(_, kept)| kept.record.model == *model)
+            .filter(|(_, kept)| matches!(kept.record.standing.place, Place::Ready(_)))
+            .min_by_key(|(seq, kept)| (kept.record.standing.place.code(), **seq))
+            .map(|(_, kept)| &mut kept.record)
+    }
+
     fn waiting(&self, model: &ModelName) -> u64 {
         let waits = |kept: &&Kept| {
             kept.record.model == *model
@@ -118,10 +127,8 @@ fn take(record: &mut TaskRecord, step: Step, now: Timestamp) {
 impl Swept {
     /// Notes that `record` has taken a step.
     fn note(&mut self, record: &TaskRecord) {
-        self.changed.push(record.id);
-        if matches!(record.standing.place, Place::Ready(_)) {
-            self.ready.insert(record.model.clone());
-        }
+        let (id, model, place) = (record.id, record.model.clone(), record.standing.place);
+        self.changed.push(Changed { id, model, place });
     }
 }
 
@@ -155,6 +162,14 @@ impl TaskStore for MemoryStore {
         Ok(())
     }
 
+    async fn peek(&self, model: &ModelName) -> Result<Option<Next>, StoreError> {
+        let next = self.shelf().next_ready(model).map(|record| Next {
+            priority: record.standing.priority,
+            tenant: record.tenant.clone(),
+        });
+        Ok(next)
+    }
+
     async fn claim(
         &self,
         model: &ModelName,
@@ -163,13 +178,7 @@ impl TaskStore for MemoryStore {
     ) -> Result<Option<TaskRecord>, StoreError> {
         let mut shelf = self.shelf();
         loop {
-            let next = shelf
-                .records
-                .iter_mut()
-                .filter(|(_, kept)| kept.record.model == *model)
-                .filter(|(_, kept)| matches!(kept.record.standing.place, Place::Ready(_)))
-                .min_by_key(|(seq, kept)| (kept.record.standing.place.code(), **seq));
-            let Some((_, Kept { record, .. })) = next else { return Ok(None) };
+            let Some(record) = shelf.next_ready(model) else { return Ok(None) };
             let at = Moment { id: record.id, now };
             if let Some(step) = record.standing.too_late(at) {
                 take(record, step, now);
@@ -315,6 +324,10 @@ impl TaskStore for MemoryStore {
         Ok(ModelTasks::count_all(
             records.map(|record| (record.model.clone(), record.standing.place, 1)),
         ))
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        Ok(())
     }
 
     async fn close(&self) {}

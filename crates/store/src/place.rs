@@ -5,7 +5,7 @@ use types::Priority;
 
 /// A place in the store. Its code is what is written, and the codes of what can be claimed are the
 /// smallest, most urgent first: "the next task" is then one step into an index.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Place {
     /// Waits in a lane and can be claimed.
     Ready(Priority),
@@ -36,6 +36,9 @@ impl Place {
         Self::Cancelled,
         Self::Dead,
     ];
+
+    /// The ready lane with the largest code.
+    pub(crate) const READY_LAST: Self = Self::Ready(Priority::Low);
 
     /// What is written to the database. Never change one: files hold them.
     pub const fn code(self) -> i64 {

@@ -23,8 +23,8 @@ use self::{
     writer::{Durability, Writer},
 };
 use crate::{
-    Cancelled, Cursor, EndedTask, Fence, Finished, Lease, ModelTasks, NewTask, Outcome, Owner,
-    Replayed, StoreError, Submitted, Swept, TaskFilter, TaskList, TaskRecord, TaskStore,
+    Cancelled, Cursor, EndedTask, Fence, Finished, Lease, ModelTasks, NewTask, Next, Outcome,
+    Owner, Replayed, StoreError, Submitted, Swept, TaskFilter, TaskList, TaskRecord, TaskStore,
 };
 
 /// Where the file is, and how much may go on at once.
@@ -84,6 +84,11 @@ impl TaskStore for SqliteStore {
     async fn keep(&self, ended: EndedTask) -> Result<(), StoreError> {
         // A record that nobody was promised.
         self.writer.offer(Durability::Relaxed, move |ledger| ledger.keep(&ended)).await
+    }
+
+    async fn peek(&self, model: &ModelName) -> Result<Option<Next>, StoreError> {
+        let model = model.clone();
+        self.readers.read(move |connection| list::next_ready(connection, &model)).await
     }
 
     async fn claim(
@@ -156,6 +161,10 @@ impl TaskStore for SqliteStore {
 
     async fn stats(&self) -> Result<Vec<ModelTasks>, StoreError> {
         self.writer.write(Durability::Relaxed, Ledger::stats).await
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.writer.write(Durability::Relaxed, Ledger::check).await
     }
 
     async fn close(&self) {

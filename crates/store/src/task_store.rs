@@ -1,14 +1,10 @@
 //! The one door to the database of tasks.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-    str::FromStr,
-};
+use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use api::task::TaskState;
 use async_trait::async_trait;
-use types::{ModelName, TaskId, Tenant, Timestamp};
+use types::{ModelName, Priority, TaskId, Tenant, Timestamp};
 
 use crate::{
     EndedTask, Fence, NewTask, Owner, Place, StoreError, StoredAnswer, TaskError, TaskRecord,
@@ -154,13 +150,31 @@ fn index(state: TaskState) -> usize {
     TaskState::ALL.iter().position(|known| *known == state).unwrap_or_default()
 }
 
+/// A task that took a step without being asked to.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Changed {
+    /// The task.
+    pub id: TaskId,
+    /// Its model.
+    pub model: ModelName,
+    /// Where it stands now.
+    pub place: Place,
+}
+
+/// Whose turn it is in the queue of a model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Next {
+    /// Its class.
+    pub priority: Priority,
+    /// Whose work it is.
+    pub tenant: Tenant,
+}
+
 /// What the clock, or the end of an earlier server, has changed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Swept {
-    /// Models that have a task to claim which could not be claimed before.
-    pub ready: BTreeSet<ModelName>,
     /// Tasks that took a step.
-    pub changed: Vec<TaskId>,
+    pub changed: Vec<Changed>,
     /// Records that were removed.
     pub removed: u64,
     /// Whether the limit was reached and more is due already.
@@ -192,6 +206,9 @@ pub trait TaskStore: Send + Sync + 'static {
 
     /// Writes a call that ended without ever having been a task.
     async fn keep(&self, ended: EndedTask) -> Result<(), StoreError>;
+
+    /// Tells whose turn it is, without taking the task.
+    async fn peek(&self, model: &ModelName) -> Result<Option<Next>, StoreError>;
 
     /// Takes the next task of a model, the most urgent class first, then the oldest, and begins its
     /// next attempt. It must be finished or renewed before `lease_until`.
@@ -246,6 +263,9 @@ pub trait TaskStore: Send + Sync + 'static {
 
     /// Counts the tasks of each model.
     async fn stats(&self) -> Result<Vec<ModelTasks>, StoreError>;
+
+    /// Writes something small, to learn whether the database takes changes.
+    async fn check(&self) -> Result<(), StoreError>;
 
     /// Completes what was begun and lets go of the database; to be called last.
     async fn close(&self);

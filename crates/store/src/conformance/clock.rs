@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::{
     Fixture, answered, at, begin, claim, keyed, model, new_task, raised, retries, state, submit,
 };
-use crate::{Finished, Lease, NewTask, Outcome};
+use crate::{Changed, Finished, Lease, NewTask, Outcome, Place};
 use api::task::TaskState;
-use types::ErrorCode;
+use types::{ErrorCode, Priority};
 
 /// And the sweep that makes it ready names its model, so that somebody can be woken.
 pub async fn a_delayed_task_is_ready_at_its_moment(fixture: &dyn Fixture) {
@@ -16,10 +16,10 @@ pub async fn a_delayed_task_is_ready_at_its_moment(fixture: &dyn Fixture) {
     let id = submit(&*store, NewTask { not_before: Some(at(500)), ..new_task() }).await;
     assert_eq!(claim(&*store, at(499)).await, None);
     let swept = store.sweep(at(499), 100).await.unwrap();
-    assert_eq!((swept.ready.len(), swept.next_due), (0, Some(at(500))));
+    assert_eq!((swept.changed.len(), swept.next_due), (0, Some(at(500))));
     let swept = store.sweep(at(500), 100).await.unwrap();
-    assert_eq!(swept.ready, [model()].into());
-    assert_eq!((swept.changed, swept.next_due), (vec![id], None));
+    let ready = Changed { id, model: model(), place: Place::Ready(Priority::Normal) };
+    assert_eq!((swept.changed, swept.next_due), (vec![ready], None));
     assert_eq!(begin(&*store, at(500)).await.id, id);
 }
 
@@ -63,7 +63,8 @@ pub async fn a_lease_that_ends_gives_the_task_to_the_next(fixture: &dyn Fixture)
     let first = begin(&*store, at(0)).await;
     assert_eq!(store.sweep(at(999), 100).await.unwrap().changed, []);
     let swept = store.sweep(at(1000), 100).await.unwrap();
-    assert_eq!((swept.changed, swept.ready), (vec![id], [model()].into()));
+    let ready = Changed { id, model: model(), place: Place::Ready(Priority::Normal) };
+    assert_eq!(swept.changed, [ready]);
 
     let second = begin(&*store, at(1001)).await;
     assert_eq!((second.id, second.attempt), (id, 2));

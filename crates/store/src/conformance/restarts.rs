@@ -3,9 +3,9 @@
 use super::{
     Fixture, answered, at, begin, claim, keyed, model, new_task, raised, retries, state, submit,
 };
-use crate::{Finished, Lease, NewTask, Outcome, Submitted};
+use crate::{Changed, Finished, Lease, NewTask, Outcome, Place, Submitted};
 use api::task::TaskState;
-use types::ErrorCode;
+use types::{ErrorCode, Priority};
 
 /// Whatever its state; keys and counts work on.
 pub async fn nothing_is_forgotten(fixture: &dyn Fixture) {
@@ -40,7 +40,8 @@ pub async fn what_ran_is_queued_at_once(fixture: &dyn Fixture) {
 
     let store = fixture.open().await;
     let swept = store.recover(at(2)).await.unwrap();
-    assert_eq!((swept.changed, swept.ready), (vec![ran], [model()].into()));
+    let ready = Changed { id: ran, model: model(), place: Place::Ready(Priority::Normal) };
+    assert_eq!(swept.changed, [ready]);
     assert_eq!(swept.next_due, Some(at(9000)));
     let again = begin(&*store, at(2)).await;
     assert_eq!((again.id, again.attempt), (ran, 2));

@@ -7,9 +7,9 @@ use std::{collections::BTreeSet, time::Duration};
 use super::{
     Bytes, Fixture, answered, at, begin, claim, model, new_task, raised, retries, state, submit,
 };
-use crate::{Finished, Lease, NewTask, Outcome, StoredAnswer};
+use crate::{Finished, Lease, NewTask, Next, Outcome, StoredAnswer};
 use api::task::TaskState;
-use types::Priority;
+use types::{Priority, Tenant};
 
 /// Within a class, the order of submission decides.
 pub async fn urgent_classes_go_first_and_then_the_oldest(fixture: &dyn Fixture) {
@@ -43,6 +43,26 @@ pub async fn a_task_is_claimed_once(fixture: &dyn Fixture) {
         assert_eq!(record.standing.due, Some(at(1001)));
         assert_eq!(store.get(record.id).await.unwrap(), Some(record));
     }
+}
+
+/// It is the task that a claim would take, and it is not taken.
+pub async fn a_peek_tells_whose_turn_it_is(fixture: &dyn Fixture) {
+    let store = fixture.open().await;
+    assert_eq!(store.peek(&model()).await.unwrap(), None);
+    submit(&*store, new_task()).await;
+    let tenant: Tenant = "acme".parse().unwrap();
+    let urgent = NewTask { priority: Priority::High, tenant: tenant.clone(), ..new_task() };
+    submit(&*store, urgent).await;
+    submit(&*store, NewTask { not_before: Some(at(500)), ..new_task() }).await;
+    let urgent = Next { priority: Priority::High, tenant };
+    for _ in 0..2 {
+        assert_eq!(store.peek(&model()).await.unwrap().as_ref(), Some(&urgent));
+    }
+    begin(&*store, at(1)).await;
+    let normal = Next { priority: Priority::Normal, tenant: Tenant::default() };
+    assert_eq!(store.peek(&model()).await.unwrap(), Some(normal));
+    begin(&*store, at(1)).await;
+    assert_eq!(store.peek(&model()).await.unwrap(), None);
 }
 
 /// Models do not see each other.

@@ -3,13 +3,14 @@
 //! One index serves every filter: for each model and place that may match, its newest entries are
 //! read in order, and the newest of all of them make the page. There are few models and nine places.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
+use types::ModelName;
 
 use super::{
     ledger::{from_sql, to_sql},
     rows,
 };
-use crate::{Cursor, Place, TaskFilter, TaskList};
+use crate::{Cursor, Next, Place, TaskFilter, TaskList};
 
 /// What the index is asked for; names as numbers.
 struct Scan {
@@ -44,6 +45,23 @@ pub(super) fn page(
         tasks.extend(rows::by_seq(&transaction, seq)?);
     }
     Ok(TaskList { tasks, next })
+}
+
+/// Whose turn it is in the queue of a model.
+pub(super) fn next_ready(
+    connection: &Connection,
+    model: &ModelName,
+) -> rusqlite::Result<Option<Next>> {
+    let Some(model) = rows::name_id(connection, model.as_str())? else { return Ok(None) };
+    connection
+        .prepare_cached(
+            "SELECT task.place, name.text FROM task JOIN name ON name.id = task.tenant \
+             WHERE model = ?1 AND place <= ?2 ORDER BY place, seq LIMIT 1",
+        )?
+        .query_row(params![model, Place::READY_LAST.code()], |row| {
+            Ok(Next { priority: rows::priority(row, 0)?, tenant: rows::parsed(row, 1)? })
+        })
+        .optional()
 }
 
 /// `None` if the filter names something that no task has.

@@ -77,15 +77,10 @@ fn record(row: &Row<'_>) -> rusqlite::Result<TaskRecord> {
 
 /// Reads the first eleven columns.
 pub(super) fn standing(row: &Row<'_>) -> rusqlite::Result<Standing> {
-    let priority = match place(1, row.get(1)?)? {
-        Place::Ready(priority) => priority,
-        // No version wrote another; the middle lane harms nobody.
-        _ => Priority::Normal,
-    };
     let backoff = Backoff { base: duration(row.get(5)?), max: duration(row.get(6)?) };
     Ok(Standing {
         place: place(0, row.get(0)?)?,
-        priority,
+        priority: priority(row, 1)?,
         attempt: row.get(2)?,
         failures: row.get(3)?,
         retry: TaskPolicy { attempts_max: row.get(4)?, backoff },
@@ -98,6 +93,15 @@ pub(super) fn standing(row: &Row<'_>) -> rusqlite::Result<Standing> {
 
 pub(super) fn place(column: usize, code: i64) -> rusqlite::Result<Place> {
     Place::from_code(code).ok_or(rusqlite::Error::IntegralValueOutOfRange(column, code))
+}
+
+/// A class, written as the code of its lane.
+pub(super) fn priority(row: &Row<'_>, column: usize) -> rusqlite::Result<Priority> {
+    let code = row.get(column)?;
+    match place(column, code)? {
+        Place::Ready(priority) => Ok(priority),
+        _ => Err(rusqlite::Error::IntegralValueOutOfRange(column, code)),
+    }
 }
 
 pub(super) fn id(row: &Row<'_>, column: usize) -> rusqlite::Result<TaskId> {

@@ -25,6 +25,7 @@ async fn the_file_has_one_owner_and_a_second_learns_its_process_id() {
         matches!(error, StoreError::Owned { pid: Some(pid), .. } if pid == std::process::id()),
         "{error}"
     );
+    store.check().await.unwrap();
     // The owner is not disturbed, and after it the file is free.
     submit(&store, new_task()).await;
     store.close().await;
@@ -54,6 +55,7 @@ async fn a_closed_store_says_so() {
     for error in [
         store.submit(new_task()).await.unwrap_err(),
         store.get(id).await.unwrap_err(),
+        store.check().await.unwrap_err(),
         store.list(&TaskFilter::default(), None, 1).await.unwrap_err(),
     ] {
         assert!(error.to_string().ends_with("it was closed"), "{error}");

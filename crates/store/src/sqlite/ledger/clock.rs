@@ -5,12 +5,12 @@ use types::Timestamp;
 
 use super::{
     Ledger,
-    tally::{NameId, model_name},
+    tally::model_name,
     task::{Entry, entry_columns},
     to_sql,
 };
 use crate::{
-    Place, Swept,
+    Changed, Place, Swept,
     standing::{Step, Tick},
 };
 
@@ -55,15 +55,9 @@ impl Ledger {
         swept: &mut Swept,
     ) -> rusqlite::Result<()> {
         self.step(entry, step, now)?;
-        swept.changed.push(entry.id);
-        if matches!(step.to.place, Place::Ready(_)) {
-            self.note_ready(entry.model, swept)?;
+        if let Some(model) = model_name(&self.connection, entry.model)? {
+            swept.changed.push(Changed { id: entry.id, model, place: step.to.place });
         }
-        Ok(())
-    }
-
-    fn note_ready(&self, model: NameId, swept: &mut Swept) -> rusqlite::Result<()> {
-        swept.ready.extend(model_name(&self.connection, model)?);
         Ok(())
     }
 

@@ -96,15 +96,13 @@ impl Ledger {
 
     /// The next task of a model that can be claimed.
     pub(super) fn next_ready(&self, model: NameId) -> rusqlite::Result<Option<Entry>> {
-        // The codes of the ready lanes are the smallest ones.
-        let last_ready = Place::Ready(types::Priority::Low).code();
         self.connection
             .prepare_cached(concat!(
                 "SELECT ",
                 entry_columns!(),
                 " FROM task WHERE model = ?1 AND place <= ?2 ORDER BY place, seq LIMIT 1"
             ))?
-            .query_row(params![model, last_ready], Entry::read)
+            .query_row(params![model, Place::READY_LAST.code()], Entry::read)
             .optional()
     }
 }

@@ -7,8 +7,11 @@ CREATE TABLE name (
 ) STRICT;
 
 -- One row: how many servers have opened this file. The count names the present owner.
-CREATE TABLE server (epoch INTEGER NOT NULL) STRICT;
-INSERT INTO server VALUES (0);
+CREATE TABLE server (
+    epoch  INTEGER NOT NULL,
+    checks INTEGER NOT NULL -- counts up to learn whether the file can be written
+) STRICT;
+INSERT INTO server VALUES (0, 0);
 
 -- What changes while a task lives. Bodies stand apart, so that a step does not rewrite them.
 CREATE TABLE task (
