@@ -6,6 +6,7 @@
     reason = "helpers of tests fail by panicking; clippy only exempts test functions"
 )]
 
+mod batching;
 mod builtin;
 mod calls;
 mod cancelling;
@@ -13,6 +14,7 @@ mod capacity;
 mod draining;
 mod failing;
 mod joining;
+mod lifelines;
 mod listening;
 mod reporting;
 mod routes;
