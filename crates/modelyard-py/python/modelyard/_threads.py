@@ -78,7 +78,7 @@ class Lane(threading.Thread):
 
 
 class Steps:
-    """A synchronous stream, run piece by piece: it waits for its reader without holding the thread."""
+    """A synchronous stream; while its reader is slow, the thread does something else."""
 
     def __init__(self, lane: Lane, call: Call, streaming: Streaming) -> None:
         if not isinstance(streaming.items, Iterator):

@@ -16,7 +16,7 @@ Headers = list[tuple[str, str]]
 class HTTPError(Exception):
     """Raise it to answer with a status of your own choice.
 
-        raise HTTPError(404, "there is no such voice")
+    raise HTTPError(404, "there is no such voice")
     """
 
     def __init__(

@@ -92,7 +92,9 @@ def _property(field: Field) -> dict[str, Any]:
 def _fields(kind: Any, shape_of: ShapeOf) -> list[Field]:
     if dataclasses.is_dataclass(kind):
         hints = typing.get_type_hints(kind, include_extras=True)
-        return [_of_dataclass(f, shape_of(hints[f.name])) for f in dataclasses.fields(kind) if f.init]
+        return [
+            _of_dataclass(f, shape_of(hints[f.name])) for f in dataclasses.fields(kind) if f.init
+        ]
     if typing.is_typeddict(kind):
         hints = typing.get_type_hints(kind, include_extras=False)
         needed: frozenset[str] = kind.__required_keys__
