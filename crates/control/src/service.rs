@@ -108,7 +108,7 @@ impl ControlService {
     }
 
     /// Keeps workers running until `shutdown`, then drains and ends them all within the grace
-    /// period. The deployer must still run then.
+    /// period. The deployer must still run then. Dropping the handles ends nothing.
     ///
     /// # Cancel safety
     /// Dropping the future leaves the processes to the deployer.
@@ -129,7 +129,8 @@ impl ControlService {
     async fn next_event(&mut self, shutdown: &CancellationToken) -> Event {
         tokio::select! {
             () = shutdown.cancelled() => Event::Shutdown,
-            command = self.commands.recv() => command.map_or(Event::Shutdown, Event::Command),
+            // Without handles nothing new will be wanted; what is wanted goes on.
+            Some(command) = self.commands.recv() => Event::Command(command),
             Some(done) = self.work.join_next() => match done {
                 Ok(outcome) => Event::Performed(outcome),
                 // A probe that was called off.

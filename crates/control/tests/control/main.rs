@@ -33,7 +33,7 @@ async fn a_model_gets_its_workers_and_loses_them_when_it_is_removed() {
     stage.becomes("m", Availability::Ready).await;
     stage.until("the first load is over", || !stage.is_loading("m")).await;
 
-    stage.control.remove_model(stage::name("m")).await.unwrap();
+    stage.control().remove_model(stage::name("m")).await.unwrap();
     stage.running("m", 0).await;
     stage.until("the fleet forgets them", || stage.members("m").is_empty()).await;
 }
@@ -111,7 +111,7 @@ async fn a_restart_starts_the_new_worker_before_it_drains_the_old_one() {
     stage.register("m", &old);
     stage.becomes("m", Availability::Ready).await;
 
-    stage.control.restart_model(stage::name("m")).await.unwrap();
+    stage.control().restart_model(stage::name("m")).await.unwrap();
     let new = stage.other_than("m", &[&old]).await;
     assert_eq!(stage.running("m", 2).await.len(), 2, "the old one serves until the new one does");
     assert_eq!(stage.availability("m"), Availability::Ready);
@@ -156,7 +156,7 @@ async fn a_gpu_goes_to_one_model_and_then_to_the_next() {
     let reason = stage.failure("b").await;
     assert!(reason.contains("it asks for 0.5 GPU, and all 1 are taken"), "{reason}");
 
-    stage.control.remove_model(stage::name("a")).await.unwrap();
+    stage.control().remove_model(stage::name("a")).await.unwrap();
     stage.running("b", 1).await;
 }
 
@@ -200,6 +200,16 @@ async fn at_the_end_all_workers_may_finish_and_those_that_do_not_are_killed() {
     assert!(stage.has("tidy.tidied"));
     assert!(begun.elapsed() >= Duration::from_millis(300), "the deaf one had its grace");
     assert_eq!(stage.processes().await, []);
+}
+
+#[tokio::test]
+async fn workers_are_kept_when_nobody_holds_a_handle_any_more() {
+    let mut stage = Stage::open();
+    stage.set("m", sh("sleep 1000")).await;
+    let first = stage.running("m", 1).await.remove(0);
+    stage.drop_handle();
+    stage.kill(&first).await;
+    stage.other_than("m", &[&first]).await;
 }
 
 #[tokio::test]

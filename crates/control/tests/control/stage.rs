@@ -23,7 +23,7 @@ use types::{CallId, ModelKind, ModelName, ModelSpec, WorkerId};
 const LONG: Duration = Duration::from_secs(60);
 
 pub(crate) struct Stage {
-    pub(crate) control: Control,
+    control: Option<Control>,
     pub(crate) metrics: Metrics,
     local: Local,
     fleet: Fleet,
@@ -61,13 +61,17 @@ impl Stage {
         let (control, service) =
             Control::new(settings, Arc::new(local.clone()), fleet.clone(), metrics.clone());
         let service = Mutex::new(Some(tokio::spawn(service.run(shutdown.clone()))));
-        Self { control, metrics, local, fleet, folder, shutdown, service }
+        Self { control: Some(control), metrics, local, fleet, folder, shutdown, service }
+    }
+
+    pub(crate) fn control(&self) -> &Control {
+        self.control.as_ref().expect("the handle was not dropped")
     }
 
     pub(crate) async fn set(&self, model: &str, spec: ModelSpec) {
         let spec = Arc::new(spec);
         self.fleet.add_model(&name(model), spec.clone());
-        self.control.set_model(name(model), spec).await.unwrap();
+        self.control().set_model(name(model), spec).await.unwrap();
     }
 
     /// A worker that runs this script as a file, so that `$0` is a path in our directory.
@@ -83,6 +87,11 @@ impl Stage {
 
     pub(crate) fn has(&self, file: &str) -> bool {
         self.folder.path().join(file).exists()
+    }
+
+    /// Leaves the loop without a handle.
+    pub(crate) fn drop_handle(&mut self) {
+        self.control = None;
     }
 
     /// Ends the loop as the server's end does.
@@ -200,7 +209,7 @@ impl Stage {
     }
 
     pub(crate) fn is_loading(&self, model: &str) -> bool {
-        self.control.loading().borrow().contains(&name(model))
+        self.control().loading().borrow().contains(&name(model))
     }
 
     pub(crate) async fn until(&self, what: &str, is_so: impl Fn() -> bool) {
