@@ -73,19 +73,32 @@ fn unknown_part(key: &KeyPath, message: &str) -> Option<KeyPath> {
 }
 
 fn misfit(key: KeyPath, leaf: Leaf, message: &str) -> Issue {
-    let field = Field::find(&key);
-    let problem = format!("`{}` does not fit: {}", leaf.value, first_line(message));
-    let issue = Issue::at(key, leaf.source, problem);
-    match field {
-        Some(field) if !field.choices().is_empty() => {
-            issue.fix(format!("write one of {}", field.kind()))
-        }
-        Some(field) => match field.default() {
-            Some(default) => issue.fix(format!("write a {}, for example {default}", field.kind())),
-            None => issue.fix(format!("write a {}", field.kind())),
-        },
-        None => issue,
+    let value = &leaf.value;
+    let Some(field) = Field::find(&key) else {
+        return Issue::at(
+            key,
+            leaf.source,
+            format!("{value} does not fit: {}", first_line(message)),
+        );
+    };
+    let choices = field.choices();
+    if !choices.is_empty() {
+        let near = value.as_str().and_then(|word| schema::nearest(word, choices.iter().copied()));
+        let fix = match near {
+            Some(near) => format!("did you mean \"{near}\"?"),
+            None => format!("write one of {}", field.kind()),
+        };
+        return Issue::at(key, leaf.source, format!("{value} is not known here")).fix(fix);
     }
+    let problem = if message.starts_with("invalid type") {
+        format!("{value} is not {}", field.kind_with_article())
+    } else {
+        format!("{value} does not fit: {}", first_line(message))
+    };
+    let example =
+        field.default().map_or_else(String::new, |value| format!(", for example {value}"));
+    let fix = format!("write {}{example}", field.kind_with_article());
+    Issue::at(key, leaf.source, problem).fix(fix)
 }
 
 fn first_line(message: &str) -> &str {

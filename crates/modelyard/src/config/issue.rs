@@ -60,6 +60,12 @@ impl Issues {
         self.0.len()
     }
 
+    /// Whether something is wrong at a place or within it.
+    pub(super) fn concern(&self, place: &KeyPath) -> bool {
+        let keys = self.0.iter().filter_map(|issue| issue.place.as_ref());
+        keys.into_iter().any(|(key, _)| key.starts_with(place))
+    }
+
     /// Whether all is well.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -123,11 +123,15 @@ fn workers(config: &ConfigToml, judge: &mut Judge<'_>) -> WorkerSettings {
 fn models(config: &mut ConfigToml, judge: &mut Judge<'_>) {
     for (name, spec) in &mut config.models {
         let model = KeyPath::dotted("models").join(name.as_str());
+        spec.max_concurrency = spec.max_concurrency.or(config.workers.default_max_concurrency);
+        // A model of which something was taken out lacks more than the person left out.
+        if judge.issues.concern(&model) {
+            continue;
+        }
         for issue in spec.issues() {
             let key = issue.field.split('.').fold(model.clone(), |key, part| key.join(part));
             judge.refuse(&key, issue.message, "");
         }
-        spec.max_concurrency = spec.max_concurrency.or(config.workers.default_max_concurrency);
     }
 }
 

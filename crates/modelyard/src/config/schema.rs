@@ -100,6 +100,14 @@ impl Field {
         }
         .to_owned()
     }
+
+    /// Its type as part of a sentence.
+    pub(super) fn kind_with_article(self) -> String {
+        match self.kind().as_str() {
+            kind @ ("true or false" | "any value") => kind.to_owned(),
+            kind => format!("a {kind}"),
+        }
+    }
 }
 
 /// Every key that takes a value, those of a model under [`ANY_MODEL`].

@@ -238,9 +238,9 @@ fn everything_that_is_wrong_is_told_at_once_with_its_source() {
     .with("LOG_LEVEL", "loud")
     .with("HEARTBEAT_TTL_SECONDS", "5")
     .complains(
-        "  modelyard.toml: server.body_mb_max: `\"big\"` does not fit: invalid type: string \"big\", expected u32
+        "  modelyard.toml: server.body_mb_max: \"big\" is not a whole number
     write a whole number, for example 64
-  modelyard.toml: store.kind: `\"redis\"` does not fit: unknown variant `redis`, expected `sqlite`
+  modelyard.toml: store.kind: \"redis\" is not known here
     write one of \"sqlite\"
   modelyard.toml: server.listen: `8000` is not an address
     write `host:port` or `unix:/path`, for example \"127.0.0.1:8000\"

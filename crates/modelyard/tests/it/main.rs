@@ -1,0 +1,11 @@
+//! The integration tests of the binary: each runs it as a person would.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod client;
+mod config;
+mod desk;
+mod help;
+mod provider;
+mod serve;
+mod worker;
