@@ -1,0 +1,8 @@
+//! The instruments of the benchmarks: a load generator, an upstream that answers at once, and a
+//! meter of the disk. `bench/run.sh` puts them together; `docs/benchmarks.md` has the results.
+
+pub mod disk;
+pub mod framing;
+pub mod load;
+pub mod mock;
+pub mod print;
