@@ -20,16 +20,26 @@ use crate::{
     routes,
 };
 
-/// One of the two doors: the public one, or the one for workers.
+/// Who comes in by a door.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Visitors {
+    /// Each request is worth a line.
+    Clients,
+    /// Heartbeats: worth a line only to who looks for a fault.
+    Workers,
+}
+
+/// One of the two doors.
 #[derive(Clone)]
 pub(crate) struct Door {
     gateway: Gateway,
     router: Router,
+    visitors: Visitors,
 }
 
 impl Door {
-    pub(crate) const fn new(gateway: Gateway, router: Router) -> Self {
-        Self { gateway, router }
+    pub(crate) const fn new(gateway: Gateway, router: Router, visitors: Visitors) -> Self {
+        Self { gateway, router, visitors }
     }
 
     /// Answers one request. Never fails, never panics.
@@ -51,8 +61,13 @@ impl Door {
         let text = id.to_str().unwrap_or_default();
         let mut response = render(response, Family::of(&path), text);
         let status = response.status().as_u16();
-        self.gateway.metrics.route(routes::template(&path)).answered(status);
-        log_access(&method, &path, status, started, text);
+        match self.visitors {
+            Visitors::Clients => {
+                self.gateway.metrics.route(routes::template(&path)).answered(status);
+                log_access(&method, &path, status, started, text);
+            }
+            Visitors::Workers => tracing::debug!(%method, path, status, "from a worker"),
+        }
         response.headers_mut().insert(headers::REQUEST_ID, id);
         Ok(response)
     }

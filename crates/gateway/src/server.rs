@@ -15,7 +15,11 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{Gateway, door::Door, internal, routes};
+use crate::{
+    Gateway,
+    door::{Door, Visitors},
+    internal, routes,
+};
 
 /// A client that has not sent a whole request head in this time is disconnected.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -43,14 +47,14 @@ impl Server {
     /// The door for clients. Serves until `stop`, then gives open requests `grace` to end.
     pub fn public(gateway: Gateway, stop: CancellationToken, grace: Duration) -> Self {
         let router = routes::router(gateway.clone());
-        Self::new(Door::new(gateway, router), stop, grace)
+        Self::new(Door::new(gateway, router, Visitors::Clients), stop, grace)
     }
 
     /// The door for workers. It must stay open longer than the public one, because workers
     /// report while they drain.
     pub fn internal(gateway: Gateway, stop: CancellationToken, grace: Duration) -> Self {
         let router = internal::router(gateway.clone());
-        Self::new(Door::new(gateway, router), stop, grace)
+        Self::new(Door::new(gateway, router, Visitors::Workers), stop, grace)
     }
 
     fn new(door: Door, stop: CancellationToken, grace: Duration) -> Self {

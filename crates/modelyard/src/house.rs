@@ -3,6 +3,7 @@
 use std::{
     collections::hash_map::RandomState,
     hash::{BuildHasher, Hasher},
+    io,
     path::Path,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -13,155 +14,205 @@ use control::{Control, ControlSettings};
 use deploy::Local;
 use dispatch::{Dispatcher, Guarded};
 use fleet::{Availability, Fleet, FleetSettings};
-use gateway::{Gateway, Inner, Listener, Server};
-use store::sqlite::{SqliteOptions, SqliteStore};
+use gateway::{Gateway, Inner, Server};
+use store::{SqliteOptions, SqliteStore};
 use tasks::{TaskSettings, Tasks};
 use telemetry::metrics::Metrics;
-use tokio::net::{TcpListener, UnixListener};
+use tokio::task::JoinHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use types::{ModelName, ModelSpec};
 use uuid::Uuid;
 
-use crate::config::settings::Settings;
-
-/// Version of the program.
-pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+use crate::{
+    VERSION,
+    config::Settings,
+    listen::{self, Door, ListenError, SocketFile},
+    run_dir::RunDir,
+    signals::Stop,
+};
 
 /// Why the house could not be built.
 #[derive(Debug, thiserror::Error)]
-pub enum HouseError {
+pub(crate) enum HouseError {
     /// The task store cannot be used.
     #[error("cannot open the task store")]
     Store(#[from] store::StoreError),
     /// The workers' door cannot be opened.
-    #[error("cannot listen for workers at {address}")]
-    Internal {
-        /// Where.
-        address: String,
-        /// Why.
-        source: std::io::Error,
-    },
+    #[error("cannot open the door for workers")]
+    Internal(#[from] ListenError),
     /// The system refuses something that is needed.
     #[error("cannot {what}")]
     System {
         /// What was tried.
         what: &'static str,
         /// Why it failed.
-        source: std::io::Error,
+        source: io::Error,
     },
 }
 
-/// Serves until `stop`, then drains: not ready any more, running calls finish, tasks are put back,
-/// workers end.
+/// What a server is started with.
+pub(crate) struct Start {
+    /// What it runs on.
+    pub(crate) settings: Settings,
+    /// The open doors for clients.
+    pub(crate) doors: Vec<Door>,
+    /// The numbers, from the start of the program.
+    pub(crate) metrics: Metrics,
+    /// When to drain, and when to end at once.
+    pub(crate) stop: Stop,
+}
+
+/// Serves until told to stop, then drains: not ready any more, running calls finish, tasks are put
+/// back, workers end. Told a second time, it ends at once.
 ///
 /// # Errors
 /// [`HouseError`] if a part cannot be made; nothing runs then.
 ///
 /// # Cancel safety
 /// Dropping the future ends everything at once; acknowledged tasks are on disk.
-pub async fn serve(
-    settings: Settings,
-    metrics: Metrics,
-    public: Vec<Listener>,
-    stop: CancellationToken,
-) -> Result<(), HouseError> {
-    let started = SystemTime::now();
-    let run_dir = run_dir()?;
-    let (internal, gateway_address) = internal_listener(&settings, run_dir.path()).await?;
-    // Background loops of fleet and dispatch run until the very end.
-    let end = CancellationToken::new();
-    let loops = TaskTracker::new();
-
-    let fleet = Fleet::new(fleet_settings(&settings));
-    let dispatcher = Dispatcher::new(fleet.clone(), metrics.clone(), end.clone());
-    let store = open_store(&settings).await?;
-    let tasks = Tasks::new(store, dispatcher.clone(), metrics.clone(), task_settings(&settings));
-    fleet.listen(Box::new(tasks.clone()));
-    let (deployer, deployer_service) =
-        Local::new().map_err(|source| HouseError::System { what: "start processes", source })?;
-    let (control, control_service) = Control::new(
-        control_settings(&settings, run_dir.path(), gateway_address).await?,
-        Arc::new(deployer),
-        fleet.clone(),
-        metrics.clone(),
-    );
-    let gateway = Gateway::new(Inner {
-        dispatcher: dispatcher.clone(),
-        fleet: fleet.clone(),
-        tasks: tasks.clone(),
-        metrics: metrics.clone(),
-        body_bytes_max: settings.server.body_bytes_max,
-        started,
-        draining: stop.clone(),
-        version: VERSION,
-    });
-
-    let keeper = fleet.clone();
-    let keeper_stop = end.clone();
-    loops.spawn(async move { keeper.keep_time(keeper_stop).await });
-    let deployed = tokio::spawn(deployer_service.run(end.clone()));
-    let workers_stop = CancellationToken::new();
-    let controlled = tokio::spawn(control_service.run(workers_stop.clone()));
-    let workers_door = Server::internal(gateway.clone(), end.clone(), Duration::ZERO);
-    workers_door.listen(internal);
-    for (name, spec) in &settings.models {
-        add_model(&fleet, &dispatcher, &control, &metrics, name, spec).await;
+pub(crate) async fn serve(start: Start) -> Result<(), HouseError> {
+    let at_once = start.stop.at_once.clone();
+    let house = House::build(start).await?;
+    tokio::select! {
+        () = house.live() => tracing::info!("stopped"),
+        () = at_once.cancelled() => tracing::warn!("stopped at once; running calls were cut off"),
     }
-    let server = Server::public(gateway, stop.clone(), settings.server.drain);
-    for listener in public {
-        server.listen(listener);
-    }
-    let running = tokio::spawn({
-        let (tasks, stop) = (tasks.clone(), stop.clone());
-        async move { tasks.run(stop).await }
-    });
-
-    stop.cancelled().await;
-    tracing::info!("draining");
-    server.drained().await;
-    joined("tasks", running).await;
-    workers_stop.cancel();
-    joined("workers", controlled).await;
-    end.cancel();
-    joined("processes", deployed).await;
-    workers_door.drained().await;
-    loops.close();
-    loops.wait().await;
-    tracing::info!("stopped");
     Ok(())
 }
 
-/// Makes one model callable, or says why it cannot be called.
-async fn add_model(
-    fleet: &Fleet,
-    dispatcher: &Dispatcher,
-    control: &Control,
-    metrics: &Metrics,
-    name: &ModelName,
-    spec: &ModelSpec,
-) {
-    let spec = Arc::new(spec.clone());
-    fleet.add_model(name, spec.clone());
-    dispatcher.add_model(name);
-    if !spec.enabled {
-        let reason = "it is switched off; set `enabled = true` and what it needs".to_owned();
-        fleet.set_availability(name, Availability::Disabled { reason });
-        return;
-    }
-    if spec.kind.runs_workers() {
-        // It only fails while the house is taken down.
-        let _ = control.set_model(name.clone(), spec).await;
-        return;
-    }
-    match adapters::build(name, &spec, &|variable| std::env::var(variable).ok()) {
-        Ok(endpoint) => {
-            let guarded = Guarded::new(endpoint, metrics.model(name));
-            fleet.declare(name, Arc::new(guarded), spec.num_workers);
-            fleet.set_availability(name, Availability::Ready);
+/// All parts, running.
+struct House {
+    drain: CancellationToken,
+    public: Server,
+    internal: Server,
+    tasks: JoinHandle<()>,
+    control: JoinHandle<()>,
+    control_stop: CancellationToken,
+    deployer: JoinHandle<()>,
+    loops: TaskTracker,
+    /// Ends what must outlive the drain.
+    end: CancellationToken,
+    /// The sockets' files go when these are dropped.
+    _held: (RunDir, Vec<SocketFile>),
+}
+
+impl House {
+    async fn build(start: Start) -> Result<Self, HouseError> {
+        let Start { settings, mut doors, metrics, stop } = start;
+        let run_dir = RunDir::create().map_err(|e| system("make a directory for sockets", e))?;
+        let configured = settings.server.internal_listen.as_ref();
+        let (internal_door, address) = listen::open_internal(configured, &run_dir).await?;
+        let (end, control_stop) = (CancellationToken::new(), CancellationToken::new());
+
+        let fleet = Fleet::new(fleet_settings(&settings));
+        let dispatcher = Dispatcher::new(fleet.clone(), metrics.clone(), end.clone());
+        let store = open_store(&settings).await?;
+        let tasks =
+            Tasks::new(store, dispatcher.clone(), metrics.clone(), task_settings(&settings));
+        fleet.listen(Box::new(tasks.clone()));
+        let (local, local_service) =
+            Local::new().map_err(|error| system("prepare to start processes", error))?;
+        let control_settings = control_settings(&settings, run_dir.path(), address).await?;
+        let (control, control_service) =
+            Control::new(control_settings, Arc::new(local), fleet.clone(), metrics.clone());
+        let gateway = Gateway::new(Inner {
+            dispatcher: dispatcher.clone(),
+            fleet: fleet.clone(),
+            tasks: tasks.clone(),
+            metrics: metrics.clone(),
+            body_bytes_max: settings.server.body_bytes_max,
+            started: SystemTime::now(),
+            draining: stop.drain.clone(),
+            version: VERSION,
+        });
+
+        let loops = TaskTracker::new();
+        let (keeper, keeper_end) = (fleet.clone(), end.clone());
+        loops.spawn(async move { keeper.keep_time(keeper_end).await });
+        let deployer = tokio::spawn(local_service.run(end.clone()));
+        let control_loop = tokio::spawn(control_service.run(control_stop.clone()));
+        let internal = Server::internal(gateway.clone(), end.clone(), Duration::ZERO);
+        internal.listen(internal_door.listener);
+        let opener = Opener { fleet, dispatcher, control, metrics };
+        for (name, spec) in &settings.models {
+            opener.open(name, spec).await;
         }
-        Err(unavailable) => {
-            let reason = unavailable.reason;
-            fleet.set_availability(name, Availability::Failing { reason });
+        let public = Server::public(gateway, stop.drain.clone(), settings.server.drain);
+        let mut held = Vec::new();
+        for door in doors.drain(..) {
+            public.listen(door.listener);
+            held.extend(door.file);
+        }
+        held.extend(internal_door.file);
+        let tasks_stop = stop.drain.clone();
+        let tasks = tokio::spawn(async move { tasks.run(tasks_stop).await });
+        Ok(Self {
+            drain: stop.drain,
+            public,
+            internal,
+            tasks,
+            control: control_loop,
+            control_stop,
+            deployer,
+            loops,
+            end,
+            _held: (run_dir, held),
+        })
+    }
+
+    /// Serves, and takes all down in order: clients first, then tasks, workers, processes.
+    async fn live(self) {
+        self.drain.cancelled().await;
+        tracing::info!("draining");
+        self.public.drained().await;
+        joined("tasks", self.tasks).await;
+        self.control_stop.cancel();
+        joined("workers", self.control).await;
+        self.end.cancel();
+        joined("processes", self.deployer).await;
+        self.internal.drained().await;
+        self.loops.close();
+        self.loops.wait().await;
+    }
+}
+
+/// Makes models callable.
+struct Opener {
+    fleet: Fleet,
+    dispatcher: Dispatcher,
+    control: Control,
+    metrics: Metrics,
+}
+
+impl Opener {
+    /// Makes one model callable, or says why it cannot be called.
+    async fn open(&self, name: &ModelName, spec: &ModelSpec) {
+        let spec = Arc::new(spec.clone());
+        self.fleet.add_model(name, spec.clone());
+        self.dispatcher.add_model(name);
+        if !spec.enabled {
+            let reason = "it is switched off; set `enabled = true` and what it needs".to_owned();
+            self.fleet.set_availability(name, Availability::Disabled { reason });
+        } else if spec.kind.runs_workers() {
+            // It only fails while the house is taken down.
+            let _ = self.control.set_model(name.clone(), spec).await;
+        } else {
+            self.declare(name, &spec);
+        }
+    }
+
+    /// An external model is called, not run.
+    fn declare(&self, name: &ModelName, spec: &ModelSpec) {
+        match adapters::build(name, spec, &|variable| std::env::var(variable).ok()) {
+            Ok(endpoint) => {
+                let guarded = Guarded::new(endpoint, self.metrics.model(name));
+                self.fleet.declare(name, Arc::new(guarded), spec.num_workers);
+                self.fleet.set_availability(name, Availability::Ready);
+            }
+            Err(unavailable) => {
+                let reason = unavailable.reason;
+                self.fleet.set_availability(name, Availability::Failing { reason });
+            }
         }
     }
 }
@@ -172,7 +223,7 @@ async fn open_store(settings: &Settings) -> Result<Arc<SqliteStore>, HouseError>
     let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&options)).await;
     match opened {
         Ok(store) => Ok(Arc::new(store?)),
-        Err(panic) => Err(HouseError::System { what: "open the task store", source: panic.into() }),
+        Err(panic) => Err(system("open the task store", panic.into())),
     }
 }
 
@@ -190,8 +241,8 @@ async fn control_settings(
     run_dir: &Path,
     gateway: Address,
 ) -> Result<ControlSettings, HouseError> {
-    let program = std::env::current_exe()
-        .map_err(|source| HouseError::System { what: "find this program's file", source })?;
+    let program =
+        std::env::current_exe().map_err(|error| system("find this program's file", error))?;
     let gpus = match &settings.workers.gpus {
         Some(gpus) => gpus.clone(),
         None => deploy::gpus::discover().await,
@@ -207,39 +258,8 @@ async fn control_settings(
     })
 }
 
-/// A fresh directory, readable only by us, with a path short enough for sockets.
-fn run_dir() -> Result<tempfile::TempDir, HouseError> {
-    let make = |parent: &Path| tempfile::Builder::new().prefix("modelyard-").tempdir_in(parent);
-    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(std::path::PathBuf::from);
-    let made = match runtime.filter(|path| path.as_os_str().len() < 48 && path.is_dir()) {
-        Some(parent) => make(&parent).or_else(|_| make(Path::new("/tmp"))),
-        None => make(Path::new("/tmp")),
-    };
-    made.map_err(|source| HouseError::System { what: "make a directory for sockets", source })
-}
-
-async fn internal_listener(
-    settings: &Settings,
-    run_dir: &Path,
-) -> Result<(Listener, Address), HouseError> {
-    let wanted = settings.server.internal_listen.clone();
-    let address = wanted.unwrap_or_else(|| Address::Unix(run_dir.join("gateway")));
-    let fail = |source| HouseError::Internal { address: address.to_string(), source };
-    match &address {
-        Address::Unix(path) => {
-            let listener = UnixListener::bind(path).map_err(fail)?;
-            Ok((Listener::Unix(listener), address))
-        }
-        Address::Tcp(host) => {
-            let listener = TcpListener::bind(host).await.map_err(fail)?;
-            let bound = listener.local_addr().map_err(fail)?;
-            Ok((Listener::Tcp(listener), Address::Tcp(bound.to_string())))
-        }
-    }
-}
-
 /// Waits for a loop that was asked to end.
-async fn joined(what: &'static str, task: tokio::task::JoinHandle<()>) {
+async fn joined(what: &'static str, task: JoinHandle<()>) {
     if let Err(error) = task.await {
         tracing::error!(%error, what, "a part of the server ended by a panic");
     }
@@ -251,4 +271,12 @@ fn random_token() -> String {
 
 fn random() -> u64 {
     RandomState::new().build_hasher().finish()
+}
+
+const fn system(what: &'static str, source: io::Error) -> HouseError {
+    HouseError::System { what, source }
+}
+
+const fn task_settings(_: &Settings) -> TaskSettings {
+    TaskSettings
 }

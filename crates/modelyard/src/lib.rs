@@ -7,6 +7,7 @@ mod cli;
 mod commands;
 pub mod config;
 mod failure;
+mod house;
 mod limits;
 pub mod listen;
 mod run_dir;

@@ -7,24 +7,13 @@ use super::{Surroundings, load, reload};
 use crate::{
     VERSION,
     cli::ServeArgs,
-    config::{self, Loaded, Settings},
+    config::{self, Loaded},
     failure::Failure,
+    house::{self, Start},
     limits,
-    listen::{self, Door, ListenError},
+    listen::{self, ListenError},
     signals::Stop,
 };
-
-/// What a server is started with.
-pub(crate) struct Start {
-    /// What it runs on.
-    pub(crate) settings: Settings,
-    /// The open doors for clients.
-    pub(crate) doors: Vec<Door>,
-    /// The numbers, from the start of the program.
-    pub(crate) metrics: Metrics,
-    /// When to drain, and when to end at once.
-    pub(crate) stop: Stop,
-}
 
 pub(super) fn run(args: &ServeArgs, around: &Surroundings) -> Result<(), Failure> {
     let loaded = load(&args.config, around)?;
@@ -50,19 +39,9 @@ pub(super) fn run(args: &ServeArgs, around: &Surroundings) -> Result<(), Failure
         for door in &doors {
             tracing::info!(address = %door.address, "listening");
         }
-        serve(Start { settings: loaded.settings, doors, metrics, stop }).await
+        let start = Start { settings: loaded.settings, doors, metrics, stop };
+        house::serve(start).await.map_err(|error| Failure::from_error(&error))
     })
-}
-
-/// The seam: starts the store, the fleet, the control loop, the dispatcher, the tasks and the
-/// doors, and returns once all have ended.
-///
-/// LEAD: fill this from `crate::serve`. What is ready for it: [`Start`], `RunDir::create`,
-/// `listen::open_internal`.
-pub(crate) async fn serve(start: Start) -> Result<(), Failure> {
-    let Start { settings, doors, metrics, stop } = start;
-    drop((settings, doors, metrics, stop));
-    std::future::ready(Err(Failure::new("this build has no server yet"))).await
 }
 
 /// The first lines of the log: what runs, on what, and what looks wrong.
