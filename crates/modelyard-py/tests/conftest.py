@@ -54,12 +54,18 @@ class _Connection(http.client.HTTPConnection):
 class Worker:
     """A worker process on a unix socket."""
 
-    def __init__(self, model: str, arguments: list[str], launch: dict[str, Any] | None) -> None:
+    def __init__(
+        self,
+        model: str,
+        arguments: list[str],
+        launch: dict[str, Any] | None,
+        lifeline: str,
+    ) -> None:
         self.directory = tempfile.TemporaryDirectory()
         self.path = f"{self.directory.name}/s"
         self.log = open(f"{self.directory.name}/log", "w+b")  # noqa: SIM115
         implementation = f"{MODELS / model.split(':')[0]}.py:{model.split(':')[1]}"
-        environment = {**os.environ, "MODELYARD_LIFELINE": ""}
+        environment = {**os.environ, "MODELYARD_LIFELINE": lifeline}
         command = [sys.executable, "-m", "modelyard.worker"]
         if launch is None:
             command += [implementation, "--unix", self.path, *arguments]
@@ -160,8 +166,9 @@ def _starter() -> Iterator[Start]:
         *arguments: str,
         launch: dict[str, Any] | None = None,
         ready: bool = True,
+        lifeline: str = "",
     ) -> Worker:
-        worker = Worker(model, list(arguments), launch)
+        worker = Worker(model, list(arguments), launch, lifeline)
         workers.append(worker)
         if ready:
             worker.wait_ready()
