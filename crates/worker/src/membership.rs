@@ -185,7 +185,10 @@ impl<'a> MembershipLoop<'a> {
         let path = format!("{}/heartbeat", place.path);
         match self.client.send(Method::PUT, &path, &heartbeat).await {
             Ok(answer) if answer.status.is_success() => true,
-            Ok(answer) => !answer.is_forgetful(),
+            Ok(answer) => {
+                tracing::warn!(status = %answer.status, "a heartbeat was refused");
+                !answer.is_forgetful()
+            }
             Err(error) => {
                 tracing::warn!(%error, "a heartbeat was not heard");
                 // Sooner than usual, while the lease still runs.
