@@ -1,9 +1,9 @@
 //! From the file to settings: what was left out is filled in, and units become types.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use telemetry::log::{LogFormat, LogSettings};
-use types::ModelSpec;
+use types::{ModelKind, ModelSpec};
 
 use super::{
     file::{ConfigToml, LogFormatToml},
@@ -11,7 +11,7 @@ use super::{
     key::KeyPath,
     paths::Bases,
     settings::{ServerSettings, Settings, StoreSettings, WorkerSettings},
-    tree::Tree,
+    tree::{Source, Tree},
 };
 
 const MEBIBYTE: usize = 1024 * 1024;
@@ -132,7 +132,23 @@ fn models(config: &mut ConfigToml, judge: &mut Judge<'_>) {
             let key = issue.field.split('.').fold(model.clone(), |key, part| key.join(part));
             judge.refuse(&key, issue.message, "");
         }
+        let implementation = model.join("implementation");
+        // A server with a broken model is better than none, but who names a file wants this one.
+        if let (Some(file), Some(Source::Flag(_))) =
+            (missing_file(spec), judge.tree.source(&implementation))
+        {
+            let fix = "write the path of the file that holds the class";
+            judge.refuse(&implementation, format!("there is no file `{}`", file.display()), fix);
+        }
     }
+}
+
+/// The Python file that a model names, if it is not there.
+fn missing_file(spec: &ModelSpec) -> Option<&Path> {
+    let (file, _) = spec.implementation.as_deref()?.rsplit_once(':')?;
+    let file = Path::new(file);
+    let is_python = file.extension().is_some_and(|end| end == "py");
+    (spec.kind == ModelKind::Python && is_python && !file.is_file()).then_some(file)
 }
 
 fn warnings(config: &ConfigToml, tree: &Tree) -> Vec<String> {
@@ -151,8 +167,16 @@ fn warnings(config: &ConfigToml, tree: &Tree) -> Vec<String> {
         warn(KeyPath::dotted("workers.lease_seconds"), text);
     }
     for (name, spec) in &config.models {
+        let model = KeyPath::dotted("models").join(name.as_str());
         if let Some(text) = below_batch_size(spec) {
-            warn(KeyPath::new(["models", name.as_str(), "max_concurrency"]), text);
+            warn(model.join("max_concurrency"), text);
+        }
+        let implementation = model.join("implementation");
+        // The code of a built-in model is written when the server starts.
+        if let Some(file) = missing_file(spec)
+            && tree.source(&implementation) != Some(&Source::BuiltIn)
+        {
+            warn(implementation, format!("there is no file `{}`", file.display()));
         }
     }
     warnings

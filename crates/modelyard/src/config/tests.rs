@@ -28,6 +28,11 @@ impl Desk {
         self
     }
 
+    fn with_file(self, name: &str) -> Self {
+        fs::write(self.path().join(name), "").unwrap();
+        self
+    }
+
     fn classes(mut self, classes: &[&str]) -> Self {
         self.flags.classes = classes.iter().map(|&class| class.into()).collect();
         self
@@ -144,7 +149,7 @@ fn a_variable_may_name_a_model_and_any_field_of_it() {
 
 #[test]
 fn a_class_on_the_command_line_needs_no_file() {
-    let desk = desk("").classes(&["app.py:SpeechToText"]);
+    let desk = desk("").with_file("app.py").classes(&["app.py:SpeechToText"]);
     let settings = desk.settings();
     assert_eq!(desk.models(), ["local-echo", "speech-to-text"]);
     let model = &settings.models["speech-to-text"];
@@ -152,6 +157,24 @@ fn a_class_on_the_command_line_needs_no_file() {
     assert_eq!(model.kind, ModelKind::Python);
     assert_eq!(model.implementation.as_ref(), Some(&implementation));
     assert_eq!(model.workdir.as_deref(), Some(desk.path()));
+}
+
+#[test]
+fn a_missing_file_is_an_error_on_the_command_line_and_a_warning_elsewhere() {
+    let named = desk("").classes(&["app.py:Digits", "no-class"]);
+    let file = named.path().join("app.py").display().to_string();
+    named.complains(&format!(
+        "  `no-class` names no class
+    write the file and the class in it, for example `app.py:Digits`
+  the command line: models.digits.implementation: there is no file `{file}`
+    write the path of the file that holds the class"
+    ));
+    let configured = desk("[models.m]\nimplementation = 'app.py:Digits'");
+    let file = configured.path().join("app.py").display().to_string();
+    assert_eq!(
+        configured.settings().warnings,
+        [format!("modelyard.toml: models.m.implementation: there is no file `{file}`")]
+    );
 }
 
 #[test]

@@ -8,6 +8,8 @@ use std::{
 
 /// The state of a listening socket in the tables of `/proc/net`.
 const LISTENING: &str = "0A";
+/// The flag of a listening socket in `/proc/net/unix`.
+const UNIX_LISTENING: &str = "00010000";
 
 /// A process that holds an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,10 +37,7 @@ impl Owner {
     /// Who listens at a path.
     pub(super) fn of_unix(path: &Path) -> Option<Self> {
         let table = fs::read_to_string("/proc/net/unix").ok()?;
-        // Num RefCount Protocol Flags Type St Inode Path
-        let mut rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
-        let row = rows.find(|row| row.get(7).is_some_and(|other| Path::new(other) == path))?;
-        Self::of_socket(row[6].parse().ok()?)
+        Self::of_socket(unix_listener_inode(&table, path)?)
     }
 
     fn of_socket(inode: u64) -> Option<Self> {
@@ -69,6 +68,19 @@ fn listener_inode(table: &str, address: SocketAddr) -> Option<u64> {
             || address.ip().is_unspecified();
         let in_the_way = *state == LISTENING && taken.port() == address.port() && meets;
         in_the_way.then(|| inode.parse().ok()).flatten()
+    })
+}
+
+/// The inode of the unix socket that listens at a path.
+fn unix_listener_inode(table: &str, path: &Path) -> Option<u64> {
+    table.lines().find_map(|line| {
+        // Num RefCount Protocol Flags Type St Inode Path
+        let columns: Vec<&str> = line.splitn(8, ' ').collect();
+        let (flags, inode) = (columns.get(3)?, columns.get(6..)?.join(" "));
+        // The ends of connections carry the path too.
+        let (inode, listens_at) = inode.trim_start().split_once(' ')?;
+        let is_listener = *flags == UNIX_LISTENING && Path::new(listens_at) == path;
+        is_listener.then(|| inode.parse().ok()).flatten()
     })
 }
 
@@ -118,6 +130,19 @@ mod tests {
         assert_eq!(inode("127.0.0.1:8000"), Some(22));
         assert_eq!(inode("0.0.0.0:8001"), Some(33));
         assert_eq!(inode("127.0.0.2:8001"), None);
+    }
+
+    #[test]
+    fn a_connection_to_a_unix_socket_is_not_its_listener() {
+        let table = "\
+Num       RefCount Protocol Flags    Type St Inode Path
+0000000000000000: 00000002 00000000 00000000 0001 02     0 /run/a b.sock
+0000000000000000: 00000002 00000000 00010000 0001 01 48216 /run/a b.sock
+0000000000000000: 00000003 00000000 00000000 0001 03 48217 /run/a b.sock
+0000000000000000: 00000003 00000000 00000000 0001 03 48218
+";
+        assert_eq!(unix_listener_inode(table, Path::new("/run/a b.sock")), Some(48216));
+        assert_eq!(unix_listener_inode(table, Path::new("/run/a")), None);
     }
 
     #[cfg(target_endian = "little")]

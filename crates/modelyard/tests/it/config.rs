@@ -43,6 +43,7 @@ fn every_value_is_shown_with_its_source() {
             "modelyard.toml",
             "[store]\npath = \"tasks.db\"\n\n[models.local-echo]\nmax_concurrency = 8\n",
         )
+        .file("app.py", "")
         .file(".env", "LOG_LEVEL=debug\nHEARTBEAT_TTL_SECONDS=40\n")
         .variable("LOG_LEVEL", "warning")
         .variable("REDIS_URL", "redis://me:secret@localhost:6379/0")
