@@ -46,11 +46,13 @@ def test_synchronous_code_can_see_that_its_client_left(worker):
 
 def test_a_call_keeps_its_place_until_its_code_has_ended(start):
     worker = start("lives:OneAtATime", launch={})
-    worker.send("/block", 0.6).close()
-    time.sleep(0.2)
+    running = worker.send("/block", 0.6)
+    time.sleep(0.1)
+    running.close()
+    time.sleep(0.1)
     refused = worker.call("/predict", raw=b"")
     assert (refused.status, refused.headers["x-not-begun"]) == (503, "1")
-    until(lambda: worker.call("/predict", raw=b"1").status == 200)
+    until(lambda: worker.call("/predict", raw=b"").status == 422)
 
 
 def test_code_that_will_not_be_cancelled_keeps_its_place_too(start):

@@ -1,1 +1,1 @@
-import nowhere
+import nowhere  # noqa: F401
