@@ -76,8 +76,13 @@ struct SettlingBody {
 
 impl SettlingBody {
     fn end(&mut self, outcome: Outcome) {
-        if let Some(mut in_flight) = self.in_flight.take() {
-            in_flight.ended(outcome);
+        match self.in_flight.take() {
+            // A worker that says so answers for a call whose code may still run.
+            Some(in_flight) if outcome == Outcome::Failed(ErrorCode::DeadlineExceeded) => {
+                in_flight.given_up(outcome);
+            }
+            Some(mut in_flight) => in_flight.ended(outcome),
+            None => {}
         }
     }
 

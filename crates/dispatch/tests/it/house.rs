@@ -1,14 +1,23 @@
 //! A fleet, a dispatcher, and endpoints that follow a script.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
-use api::{Body, Endpoint, EndpointError, endpoint::Answer, headers};
+use api::{
+    Body, Endpoint, EndpointError,
+    endpoint::Answer,
+    headers,
+    worker::{Address, Description, Membership, Registration},
+};
 use dispatch::{Call, Dispatcher, Route};
 use fleet::{Fleet, FleetSettings};
 use http::{Request, Response};
 use parking_lot::Mutex;
 use telemetry::metrics::Metrics;
-use tokio::task::JoinHandle;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::UnixListener,
+    task::JoinHandle,
+};
 use tokio_util::sync::CancellationToken;
 use types::{CallId, Fault, ModelName, ModelSpec, Priority, Tenant};
 use uuid::Uuid;
@@ -90,6 +99,41 @@ impl House {
         let endpoint = Arc::new(Scripted { script: Box::new(script), seen: Mutex::default() });
         self.fleet.declare(&self.model, endpoint.clone(), lanes);
         endpoint
+    }
+
+    /// Registers a worker that gives every call this answer, word for word.
+    pub(crate) fn register(&self, folder: &Path, answer: &'static str) -> Membership {
+        let path = folder.join("worker.sock");
+        let listener = UnixListener::bind(&path).unwrap();
+        tokio::spawn(async move {
+            loop {
+                let (mut peer, _) = listener.accept().await.unwrap();
+                tokio::spawn(async move {
+                    let mut buffer = [0; 4096];
+                    while peer.read(&mut buffer).await.is_ok_and(|bytes| bytes > 0) {
+                        peer.write_all(answer.as_bytes()).await.unwrap();
+                    }
+                });
+            }
+        });
+        let description = Description {
+            name: self.model.to_string(),
+            version: "1".into(),
+            routes: Vec::new(),
+            default_route: "/".into(),
+            capacity: 8,
+            capabilities: Vec::new(),
+        };
+        let registration = Registration {
+            model: self.model.clone(),
+            version: "1".into(),
+            address: Address::Unix(path),
+            token: None,
+            description,
+            launch_id: String::new(),
+            pid: 0,
+        };
+        self.fleet.register(registration).unwrap()
     }
 
     pub(crate) fn call(&self) -> Call {

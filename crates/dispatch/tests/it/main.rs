@@ -5,7 +5,10 @@ mod house;
 
 use std::time::Duration;
 
-use api::{Body, EndpointError, headers};
+use api::{
+    Body, EndpointError, headers,
+    worker::{Membership, Outcome, Report, Reports},
+};
 use bytes::Bytes;
 use fleet::Availability;
 use http::{Response, StatusCode};
@@ -155,6 +158,30 @@ async fn a_call_ends_at_its_own_deadline_or_the_models() {
         assert_eq!(fault.code, ErrorCode::DeadlineExceeded);
         assert_eq!(begin.elapsed().as_secs(), expected.as_secs());
     }
+}
+
+#[tokio::test]
+async fn a_worker_that_answers_in_time_for_code_that_still_runs_keeps_the_place() {
+    const TIME_UP: &str = "HTTP/1.1 504 Gateway Timeout\r\nx-error-code: deadline_exceeded\r\n\
+        content-length: 0\r\n\r\n";
+    let house = House::with(one_at_a_time(4));
+    let folder = tempfile::tempdir().unwrap();
+    let Membership { worker_id, epoch, .. } = house.register(folder.path(), TIME_UP);
+
+    let first = house.call();
+    let call_id = first.call_id;
+    let answer = house.dispatcher.call(first).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::GATEWAY_TIMEOUT);
+    drop(answer.into_body().collect().await.unwrap());
+
+    let mut second = house.call();
+    second.deadline = Some(tokio::time::Instant::now() + Duration::from_millis(100));
+    let fault = house.dispatcher.call(second).await.err().unwrap();
+    assert_eq!(fault.code, ErrorCode::DeadlineExceeded, "it has waited for the place");
+
+    let ended = Report::Ended { call_id, outcome: Outcome::Cancelled, usage: Default::default() };
+    house.fleet.report(worker_id, &Reports { epoch, reports: vec![ended] }).unwrap();
+    house.dispatcher.call(house.call()).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
