@@ -30,13 +30,14 @@ impl Record {
     fn from_object(mut object: Map<String, Value>) -> Option<Self> {
         let level = level(object.get("level")?.as_str()?)?;
         // The JSON format of `tracing` puts the message and its fields one level down.
-        if let Some(Value::Object(inner)) = object.remove("fields") {
+        if let Some(Value::Object(inner)) = object.shift_remove("fields") {
             object.extend(inner);
         }
-        let message = object.remove("message")?.as_str()?.to_owned();
-        // Ours say both already.
-        object.remove("level");
-        object.remove("timestamp");
+        let message = object.shift_remove("message")?.as_str()?.to_owned();
+        // Our own record says these already.
+        for known in ["level", "timestamp", "model", "launch_id"] {
+            object.shift_remove(known);
+        }
         let fields = match object.is_empty() {
             true => String::new(),
             false => Value::Object(object).to_string(),
@@ -71,7 +72,7 @@ mod tests {
     #[test]
     fn the_nested_form_is_understood() {
         check(
-            r#"{"timestamp":"t","level":"ERROR","fields":{"message":"no","a":1},"target":"w"}"#,
+            r#"{"timestamp":"t","level":"ERROR","fields":{"message":"no","model":"m","a":1},"target":"w"}"#,
             (Level::ERROR, "no", r#"{"target":"w","a":1}"#),
         );
     }
