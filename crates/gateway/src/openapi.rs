@@ -97,7 +97,7 @@ fn model_paths() -> Map<String, Value> {
             json!({"get": {
                 "tags": ["models"],
                 "summary": "List all models, and why some cannot be called",
-                "responses": with_errors(&[400], "200", schema("The models.", "ModelList")),
+                "responses": openai_shaped(with_errors(&[400], "200", schema("The models.", "ModelList"))),
             }}),
         ),
         (
@@ -106,7 +106,7 @@ fn model_paths() -> Map<String, Value> {
                 "tags": ["models"],
                 "summary": "Show one model",
                 "parameters": [reference("model")],
-                "responses": with_errors(&[400, 404], "200", schema("The model.", "ModelCard")),
+                "responses": openai_shaped(with_errors(&[400, 404], "200", schema("The model.", "ModelCard"))),
             }}),
         ),
     ])
@@ -242,6 +242,23 @@ fn query(name: &str, description: &str, schema: Value) -> Value {
 fn schema(description: &str, name: &str) -> Value {
     let reference = format!("#/components/schemas/{name}");
     json!({"description": description, "content": {"application/json": {"schema": {"$ref": reference}}}})
+}
+
+/// The same answers, with errors as the OpenAI API has them: below `/v1/` all have that shape.
+fn openai_shaped(mut responses: Value) -> Value {
+    let text = json!({"type": "string"});
+    let error = json!({
+        "type": "object",
+        "required": ["message", "type", "param", "code"],
+        "properties": {"message": text, "type": text, "param": {}, "code": text},
+    });
+    let body = json!({"type": "object", "required": ["error"], "properties": {"error": error}});
+    for (status, response) in responses.as_object_mut().into_iter().flatten() {
+        if !status.starts_with('2') {
+            response["content"] = json!({"application/json": {"schema": body}});
+        }
+    }
+    responses
 }
 
 /// The good answer, and one entry for each status of the error table that can occur.
