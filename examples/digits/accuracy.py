@@ -4,7 +4,7 @@ python examples/digits/accuracy.py [http://127.0.0.1:8000]
 """
 
 import json
-import sys
+import os
 import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -38,4 +38,4 @@ def main(url: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:8000")
+    main(os.environ.get("MODELYARD_URL", "http://127.0.0.1:8000"))

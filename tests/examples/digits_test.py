@@ -1,5 +1,6 @@
 """examples/digits: reads real handwriting that it has never seen, many requests in one batch."""
 
+import os
 import re
 import subprocess
 import sys
@@ -36,7 +37,8 @@ def test_a_zero_is_read_as_a_zero(server):
 
 def test_the_script_shows_the_held_out_accuracy(server):
     script = subprocess.run(
-        [sys.executable, FOLDER / "accuracy.py", server.url],
+        [sys.executable, FOLDER / "accuracy.py"],
+        env={**os.environ, "MODELYARD_URL": server.url},
         capture_output=True,
         text=True,
         check=True,

@@ -24,22 +24,27 @@ def server(folder):
         yield server
 
 
+# Names that no model has, and the one that is there.
+@pytest.mark.parametrize("parameters", ["", '"path.model" = "local-echo"'], ids=["any", "echo"])
 @pytest.mark.timeout(600)
-def test_the_native_routes_are_what_the_document_says(server):
-    # A fixed seed, so that a failure can be seen again.
+def test_the_native_routes_are_what_the_document_says(server, tmp_path, parameters):
+    config = tmp_path / "schemathesis.toml"
+    config.write_text(f"[parameters]\n{parameters}\n")
     schemathesis = subprocess.run(
         [
             Path(sys.executable).parent / "schemathesis",
+            f"--config-file={config}",
             "run",
             f"{server.url}/openapi.json",
             f"--checks={','.join(CHECKS)}",
             "--max-examples=40",
+            # A fixed seed, so that a failure can be seen again.
             "--seed=1",
             "--generation-database=none",
             "--request-timeout=30",
             "--no-color",
         ],
-        cwd=server.log.parent,
+        cwd=tmp_path,
         capture_output=True,
         text=True,
     )
