@@ -12,7 +12,7 @@ use tokio::{
     time::{Instant, sleep_until, timeout_at},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use types::{CallId, ErrorCode, Fault, ModelName};
+use types::{CallId, ErrorCode, Fault, ModelName, ModelSpec};
 
 use crate::{Ask, Call, InFlight, Permit, call::Outgoing, lane::ModelLane, settle::settle};
 
@@ -188,6 +188,11 @@ impl Dispatcher {
     /// `model_not_found`, naming the nearest name.
     pub fn check_model(&self, name: &ModelName) -> Result<(), Fault> {
         self.lane(name).map(drop)
+    }
+
+    /// What the operator said about a model.
+    pub fn spec(&self, name: &ModelName) -> Option<Arc<ModelSpec>> {
+        self.inner.lanes.load().get(name).map(|lane| lane.spec().clone())
     }
 
     /// The models whose lanes are open.

@@ -127,8 +127,8 @@ fn take(record: &mut TaskRecord, step: Step, now: Timestamp) {
 impl Swept {
     /// Notes that `record` has taken a step.
     fn note(&mut self, record: &TaskRecord) {
-        let (id, model, place) = (record.id, record.model.clone(), record.standing.place);
-        self.changed.push(Changed { id, model, place });
+        let Standing { place, attempt, .. } = record.standing;
+        self.changed.push(Changed { id: record.id, model: record.model.clone(), place, attempt });
     }
 }
 

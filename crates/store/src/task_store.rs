@@ -159,6 +159,8 @@ pub struct Changed {
     pub model: ModelName,
     /// Where it stands now.
     pub place: Place,
+    /// Attempts begun so far; none of them goes on.
+    pub attempt: u32,
 }
 
 /// Whose turn it is in the queue of a model.

@@ -18,7 +18,8 @@ pub async fn a_delayed_task_is_ready_at_its_moment(fixture: &dyn Fixture) {
     let swept = store.sweep(at(499), 100).await.unwrap();
     assert_eq!((swept.changed.len(), swept.next_due), (0, Some(at(500))));
     let swept = store.sweep(at(500), 100).await.unwrap();
-    let ready = Changed { id, model: model(), place: Place::Ready(Priority::Normal) };
+    let place = Place::Ready(Priority::Normal);
+    let ready = Changed { id, model: model(), place, attempt: 0 };
     assert_eq!((swept.changed, swept.next_due), (vec![ready], None));
     assert_eq!(begin(&*store, at(500)).await.id, id);
 }
@@ -63,8 +64,8 @@ pub async fn a_lease_that_ends_gives_the_task_to_the_next(fixture: &dyn Fixture)
     let first = begin(&*store, at(0)).await;
     assert_eq!(store.sweep(at(999), 100).await.unwrap().changed, []);
     let swept = store.sweep(at(1000), 100).await.unwrap();
-    let ready = Changed { id, model: model(), place: Place::Ready(Priority::Normal) };
-    assert_eq!(swept.changed, [ready]);
+    let place = Place::Ready(Priority::Normal);
+    assert_eq!(swept.changed, [Changed { id, model: model(), place, attempt: 1 }]);
 
     let second = begin(&*store, at(1001)).await;
     assert_eq!((second.id, second.attempt), (id, 2));

@@ -40,8 +40,8 @@ pub async fn what_ran_is_queued_at_once(fixture: &dyn Fixture) {
 
     let store = fixture.open().await;
     let swept = store.recover(at(2)).await.unwrap();
-    let ready = Changed { id: ran, model: model(), place: Place::Ready(Priority::Normal) };
-    assert_eq!(swept.changed, [ready]);
+    let place = Place::Ready(Priority::Normal);
+    assert_eq!(swept.changed, [Changed { id: ran, model: model(), place, attempt: 1 }]);
     assert_eq!(swept.next_due, Some(at(9000)));
     let again = begin(&*store, at(2)).await;
     assert_eq!((again.id, again.attempt), (ran, 2));

@@ -10,7 +10,7 @@ use super::{
     to_sql,
 };
 use crate::{
-    Changed, Place, Swept,
+    Changed, Place, Standing, Swept,
     standing::{Step, Tick},
 };
 
@@ -55,8 +55,9 @@ impl Ledger {
         swept: &mut Swept,
     ) -> rusqlite::Result<()> {
         self.step(entry, step, now)?;
+        let Standing { place, attempt, .. } = step.to;
         if let Some(model) = model_name(&self.connection, entry.model)? {
-            swept.changed.push(Changed { id: entry.id, model, place: step.to.place });
+            swept.changed.push(Changed { id: entry.id, model, place, attempt });
         }
         Ok(())
     }

@@ -1,0 +1,122 @@
+//! The runner of one model: takes tasks from the store, one place at a time.
+
+use std::{sync::Arc, time::Duration};
+
+use dispatch::{Ask, Permit};
+use store::Next;
+use tokio::time::sleep;
+use types::{ErrorCode, Fault};
+
+use crate::{
+    attempt::Attempt,
+    clock,
+    lanes::Lane,
+    service::{STORE_WAIT, Service, report},
+};
+
+/// Wait before a place is asked for again where the queue of the model was full.
+const FULL_WAIT: Duration = Duration::from_millis(100);
+
+/// Wait before a place is asked for again where the model takes no calls.
+const UNAVAILABLE_WAIT: Duration = Duration::from_secs(1);
+
+/// Runs the tasks of one model until the service stops.
+pub(crate) async fn run(service: Arc<Service>, lane: Arc<Lane>) {
+    let runner = Runner { service, lane };
+    tokio::select! {
+        () = runner.service.stop.cancelled() => return,
+        () = runner.service.recovered.cancelled() => {}
+    }
+    loop {
+        let permit = tokio::select! {
+            () = runner.service.stop.cancelled() => return,
+            permit = runner.place() => permit,
+        };
+        // Outside of the `select!`: a claim that is dropped half-way would leave its task to the
+        // end of the lease.
+        runner.begin(permit).await;
+    }
+}
+
+struct Runner {
+    service: Arc<Service>,
+    lane: Arc<Lane>,
+}
+
+impl Runner {
+    /// Waits until there is a task, and a place for it.
+    async fn place(&self) -> Permit {
+        loop {
+            let next = self.next().await;
+            if let Some(permit) = self.ask(next).await {
+                return permit;
+            }
+        }
+    }
+
+    /// Waits until there is a task, and tells whose.
+    async fn next(&self) -> Next {
+        loop {
+            self.lane.bell.hush();
+            match self.service.store.peek(&self.lane.model).await {
+                Ok(Some(next)) => return next,
+                Ok(None) => self.lane.bell.rung().await,
+                Err(error) => {
+                    report(&error, "the next task cannot be read yet");
+                    sleep(STORE_WAIT).await;
+                }
+            }
+        }
+    }
+
+    /// Waits for a place, as any other call of the model does; `None` if it is better to look
+    /// again who is next.
+    async fn ask(&self, next: Next) -> Option<Permit> {
+        let ask = Ask {
+            model: self.lane.model.clone(),
+            tenant: next.tenant,
+            priority: next.priority,
+            deadline: None,
+            avoid: None,
+        };
+        let granted = tokio::select! {
+            granted = self.service.dispatcher.permit(&ask) => granted,
+            () = self.lane.bell.rung_for_more_than(next.priority) => return None,
+        };
+        match granted {
+            Ok(permit) => Some(permit),
+            Err(fault) => {
+                sleep(wait_after(&fault)).await;
+                None
+            }
+        }
+    }
+
+    /// Claims the next task and lets it run on its own.
+    async fn begin(&self, permit: Permit) {
+        let now = clock::now();
+        let lease_until = now.after(self.service.settings.lease);
+        match self.service.store.claim(&self.lane.model, lease_until, now).await {
+            Ok(Some(record)) => {
+                let attempt = Attempt::new(self.service.clone(), self.lane.clone(), record);
+                self.service.attempts.spawn(attempt.run(permit));
+            }
+            // It was cancelled meanwhile, or its deadline passed.
+            Ok(None) => {}
+            Err(error) => {
+                report(&error, "a task cannot be claimed yet");
+                drop(permit);
+                sleep(STORE_WAIT).await;
+            }
+        }
+    }
+}
+
+fn wait_after(fault: &Fault) -> Duration {
+    match fault.code {
+        // It has waited long already.
+        ErrorCode::DeadlineExceeded => Duration::ZERO,
+        ErrorCode::QueueFull => FULL_WAIT,
+        _ => fault.retry_after.unwrap_or(UNAVAILABLE_WAIT),
+    }
+}
