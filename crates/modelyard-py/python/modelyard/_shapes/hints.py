@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections.abc
 import enum
+import sys
 import types
 import typing
 from typing import Any, get_args, get_origin
@@ -39,6 +40,8 @@ class _Hints:
             return ANY
         if hint is None:
             return SCALARS[type(None)]
+        if isinstance(hint, str):
+            return self.shape(self.named(hint))
         try:
             if hint in SCALARS:
                 return SCALARS[hint]
@@ -46,6 +49,13 @@ class _Hints:
             pass
         origin = get_origin(hint)
         return self.generic(hint, origin) if origin is not None else self.plain(hint)
+
+    def named(self, name: str) -> Any:
+        """What `list["Node"]` names inside a record; Python 3.10 leaves it unresolved."""
+        for kind in reversed(self.open):
+            if (found := vars(sys.modules[kind.__module__]).get(name)) is not None:
+                return found
+        raise Unreadable(f'"{name}" cannot be resolved; write the type without quotes')
 
     def plain(self, hint: Any) -> Shape:
         if hint in _LISTS:
@@ -86,6 +96,8 @@ class _Hints:
             return self.tuple(arguments)
         if shape := numpy_array(hint, origin):
             return shape
+        if hasattr(origin, "__value__"):  # type X[T] = ...
+            return self.shape(origin.__value__[arguments])
         raise _unreadable(hint)
 
     def tuple(self, arguments: tuple[Any, ...]) -> Shape:
