@@ -67,8 +67,8 @@ impl LocalService {
         })
     }
 
-    /// Serves the handles until `shutdown`, then kills what still runs. To end children gently,
-    /// stop them first.
+    /// Serves until `shutdown`, or until the last handle is gone and nobody could stop a child any
+    /// more; then kills what still runs. To end children gently, stop them first.
     ///
     /// # Cancel safety
     /// Dropping the future kills every child.

@@ -131,6 +131,16 @@ async fn the_end_of_the_service_ends_the_children() {
 }
 
 #[tokio::test]
+async fn children_that_nobody_could_stop_any_more_are_ended() {
+    let (local, service) = Local::new().unwrap();
+    let service = tokio::spawn(service.run(CancellationToken::new()));
+    let pid = start_sleeper(&local).await;
+    drop(local);
+    service.await.unwrap();
+    wait_until_gone(pid);
+}
+
+#[tokio::test]
 async fn a_service_that_is_dropped_ends_the_children() {
     let (local, service) = Local::new().unwrap();
     let service: JoinHandle<()> = tokio::spawn(service.run(CancellationToken::new()));
@@ -169,7 +179,8 @@ const SERVER_TO_BE_KILLED: &str = "MODELYARD_TEST_SERVER_TO_BE_KILLED";
 #[tokio::test]
 async fn a_server_to_be_killed() {
     if env::var_os(SERVER_TO_BE_KILLED).is_some() {
-        let pid = start_sleeper(&open()).await;
+        let local = open();
+        let pid = start_sleeper(&local).await;
         println!("worker-pid {pid}");
         tokio::time::sleep(Duration::from_secs(60)).await;
     }
