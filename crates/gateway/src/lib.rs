@@ -26,10 +26,11 @@ mod passage;
 mod query;
 mod routes;
 mod server;
+mod static_files;
 mod tasks;
 mod tunnel;
 
-use std::{sync::Arc, time::SystemTime};
+use std::{path::PathBuf, sync::Arc, time::SystemTime};
 
 use ::tasks::Tasks;
 use dispatch::Dispatcher;
@@ -63,6 +64,10 @@ pub struct Inner {
     pub draining: CancellationToken,
     /// Version of the program.
     pub version: &'static str,
+    /// A folder served at every path that is not ours.
+    pub static_dir: Option<PathBuf>,
+    /// Origins whose pages may call the server; `*` for all.
+    pub cors_origins: Vec<String>,
 }
 
 impl Gateway {

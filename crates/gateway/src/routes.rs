@@ -7,11 +7,22 @@ use axum::{
 use types::ErrorCode;
 
 use crate::{
-    Gateway, catalog, failure::Failure, health, invoke, openai, operations, passage, tasks,
+    Gateway, catalog, failure::Failure, health, invoke, openai, operations, passage, static_files,
+    tasks,
 };
 
 /// Every public path and who answers it.
 pub(crate) fn router(gateway: Gateway) -> Router {
+    let (folder, origins) = (gateway.static_dir.clone(), gateway.cors_origins.clone());
+    let mut router = ours(gateway.clone());
+    router = match folder {
+        Some(folder) => static_files::at_the_rest(router, &folder),
+        None => router.route("/", get(operations::root).with_state(gateway)).fallback(not_found),
+    };
+    if origins.is_empty() { router } else { router.layer(static_files::cors(&origins)) }
+}
+
+fn ours(gateway: Gateway) -> Router {
     Router::new()
         .route("/invoke/{model}", post(invoke::invoke))
         .route("/invoke/{model}/{*route}", any(passage::pass))
@@ -32,8 +43,6 @@ pub(crate) fn router(gateway: Gateway) -> Router {
         .route("/metrics", get(operations::metrics))
         .route("/openapi.json", get(operations::openapi_json))
         .route("/docs", get(operations::docs))
-        .route("/", get(operations::root))
-        .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(gateway)
 }

@@ -16,7 +16,7 @@ use dispatch::{Dispatcher, Guarded};
 use fleet::{Availability, Fleet, FleetSettings};
 use gateway::{Gateway, Inner, Server};
 use store::{SqliteOptions, SqliteStore};
-use tasks::{TaskSettings, Tasks};
+use tasks::{RecentSettings, TaskSettings, Tasks};
 use telemetry::metrics::Metrics;
 use tokio::task::JoinHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -25,7 +25,7 @@ use uuid::Uuid;
 
 use crate::{
     VERSION,
-    config::Settings,
+    config::{Settings, SyncCalls},
     listen::{self, Door, ListenError, SocketFile},
     run_dir::RunDir,
     signals::Stop,
@@ -124,6 +124,8 @@ impl House {
             started: SystemTime::now(),
             draining: stop.drain.clone(),
             version: VERSION,
+            static_dir: settings.server.static_dir.clone(),
+            cors_origins: settings.server.cors_origins.clone(),
         });
 
         let loops = TaskTracker::new();
@@ -277,6 +279,17 @@ const fn system(what: &'static str, source: io::Error) -> HouseError {
     HouseError::System { what, source }
 }
 
-const fn task_settings(_: &Settings) -> TaskSettings {
-    TaskSettings
+fn task_settings(settings: &Settings) -> TaskSettings {
+    let recent = RecentSettings {
+        calls_max: settings.store.recent_max,
+        stored: settings.store.sync_calls == SyncCalls::Stored,
+        ..RecentSettings::default()
+    };
+    TaskSettings {
+        lease: settings.workers.lease,
+        keep_for: settings.store.result_ttl,
+        drain: settings.server.drain,
+        recent,
+        ..TaskSettings::default()
+    }
 }
