@@ -10,8 +10,10 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +68,7 @@ class Worker:
         self.log = open(f"{self.directory.name}/log", "w+b")  # noqa: SIM115
         implementation = f"{MODELS / model.split(':')[0]}.py:{model.split(':')[1]}"
         environment = {**os.environ, "MODELYARD_LIFELINE": lifeline}
+        environment.pop("PYTHONUNBUFFERED", None)
         command = [sys.executable, "-m", "modelyard.worker"]
         if launch is None:
             command += [implementation, "--unix", self.path, *arguments]
@@ -155,7 +158,77 @@ class Worker:
         self.directory.cleanup()
 
 
+class Gateway(ThreadingHTTPServer):
+    """Takes registrations, heartbeats and reports, and remembers them."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _GatewayHandler)
+        self.registrations: list[dict[str, Any]] = []
+        self.running: list[dict[str, Any]] = []
+        self.reports: list[dict[str, Any]] = []
+        self.left = threading.Event()
+        self.thread = threading.Thread(target=self.serve_forever, daemon=True)
+        self.thread.start()
+
+    @property
+    def address(self) -> str:
+        return f"tcp:127.0.0.1:{self.server_address[1]}"
+
+    def ends(self) -> list[dict[str, Any]]:
+        return [report for report in self.reports if report["kind"] == "ended"]
+
+    def close(self) -> None:
+        self.shutdown()
+        self.server_close()
+
+
+class _GatewayHandler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Gateway
+
+    def _read(self) -> Any:
+        return json.loads(self.rfile.read(int(self.headers.get("content-length", 0))) or b"null")
+
+    def _answer(self, value: Any) -> None:
+        body = json.dumps(value).encode()
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_POST(self) -> None:
+        told = self._read()
+        if self.path.endswith("/reports"):
+            self.server.reports += told["reports"]
+            self._answer({})
+        else:
+            self.server.registrations.append({**told, "auth": self.headers["authorization"]})
+            worker_id = "00000000-0000-7000-8000-000000000001"
+            self._answer({"worker_id": worker_id, "epoch": 1, "lease_ms": 10_000})
+
+    def do_PUT(self) -> None:
+        self.server.running = self._read()["running"]
+        self._answer({"lease_ms": 10_000})
+
+    def do_DELETE(self) -> None:
+        self._read()
+        self.server.left.set()
+        self._answer({})
+
+    def log_message(self, format: str, *arguments: Any) -> None:
+        pass
+
+
 Start = Callable[..., Worker]
+
+
+@pytest.fixture
+def gateway() -> Iterator[Gateway]:
+    """A gateway that only listens."""
+    gateway = Gateway()
+    yield gateway
+    gateway.close()
 
 
 def _starter() -> Iterator[Start]:

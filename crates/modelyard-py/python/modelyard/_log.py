@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
@@ -54,6 +55,9 @@ def _timestamp(seconds: float) -> str:
 
 def configure(json_lines: bool) -> str:
     """Send every log line of this process to standard error; returns the level (`LOG_LEVEL`)."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # What a model prints is read line by line, and should not come minutes later.
+        sys.stdout.reconfigure(line_buffering=True)
     level = os.environ.get("LOG_LEVEL", "INFO").upper()
     if level not in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"):
         level = "INFO"
