@@ -1,0 +1,15 @@
+//! Tasks from submission to end, through a real dispatcher, a real fleet and both stores.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests, also outside of test functions"
+)]
+
+mod asking;
+mod house;
+mod lives;
+mod recent;
+mod running;
+mod stopping;
