@@ -15,7 +15,7 @@ use pyo3::{
     types::PyList,
 };
 use tokio_util::sync::CancellationToken;
-use worker::{Worker, WorkerError};
+use worker::{Worker, WorkerBuilder, WorkerError};
 
 use crate::{
     batches::Grouping,
@@ -67,34 +67,16 @@ impl Server {
         capabilities: Vec<String>,
         lanes: usize,
     ) -> PyResult<Self> {
-        let launch: WorkerLaunch = serde_json::from_str(launch).map_err(|error| {
-            PyValueError::new_err(format!("the launch is not readable: {error}"))
-        })?;
+        let launch: WorkerLaunch = serde_json::from_str(launch)
+            .map_err(|error| PyValueError::new_err(format!("the launch: {error}")))?;
         let threads = Arc::new(Inbox::for_threads(lanes));
         let events = Arc::new(Inbox::for_loop()?);
-        let keys = Arc::new(AtomicU64::new(0));
-        let mut builder = Worker::builder(launch.model.as_str())
+        let builder = Worker::builder(launch.model.as_str())
             .version(&launch.version)
             .capacity(capacity)
             .capabilities(capabilities)
             .default_route(default_route);
-        let mut groupings = Vec::new();
-        for (index, (route, on_loop, adaptive)) in routes.into_iter().enumerate() {
-            let route: Route = serde_json::from_str(&route)
-                .map_err(|error| PyValueError::new_err(format!("route {index}: {error}")))?;
-            let inbox = Arc::clone(if on_loop { &events } else { &threads });
-            let waiting = if adaptive { Waiting::Adaptive } else { Waiting::Fixed };
-            let desk = match Grouping::new(index, &route, waiting, &inbox) {
-                None => Desk::Inbox,
-                Some(grouping) => {
-                    groupings.push(Arc::clone(&grouping));
-                    Desk::Grouping(grouping)
-                }
-            };
-            let keys = Arc::clone(&keys);
-            builder =
-                builder.route(route, Arc::new(PythonRoute { route: index, inbox, desk, keys }));
-        }
+        let (builder, groupings) = with_routes(builder, routes, &threads, &events)?;
         let worker = builder.build().map_err(|error| PyValueError::new_err(chain(&error)))?;
         let stage = Mutex::new(Stage::Prepared(Box::new(Plan { worker, groupings, launch })));
         Ok(Self { threads, events, stop: CancellationToken::new(), stage })
@@ -157,6 +139,33 @@ impl Server {
     fn ended(&self) -> bool {
         self.events.is_closed()
     }
+}
+
+/// Adds the routes, each with the inbox of whoever runs its code.
+fn with_routes(
+    mut builder: WorkerBuilder,
+    routes: Vec<Declared>,
+    threads: &Arc<Inbox>,
+    events: &Arc<Inbox>,
+) -> PyResult<(WorkerBuilder, Vec<Arc<Grouping>>)> {
+    let keys = Arc::new(AtomicU64::new(0));
+    let mut groupings = Vec::new();
+    for (index, (route, on_loop, adaptive)) in routes.into_iter().enumerate() {
+        let route: Route = serde_json::from_str(&route)
+            .map_err(|error| PyValueError::new_err(format!("route {index}: {error}")))?;
+        let inbox = Arc::clone(if on_loop { events } else { threads });
+        let waiting = if adaptive { Waiting::Adaptive } else { Waiting::Fixed };
+        let desk = match Grouping::new(index, &route, waiting, &inbox) {
+            None => Desk::Inbox,
+            Some(grouping) => {
+                groupings.push(Arc::clone(&grouping));
+                Desk::Grouping(grouping)
+            }
+        };
+        let keys = Arc::clone(&keys);
+        builder = builder.route(route, Arc::new(PythonRoute { route: index, inbox, desk, keys }));
+    }
+    Ok((builder, groupings))
 }
 
 type Next<'py> = (isize, Bound<'py, PyAny>);

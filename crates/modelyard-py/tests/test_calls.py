@@ -115,6 +115,11 @@ def test_context_variables_do_not_leak_between_calls(worker):
         assert list(seen) == [["", f"w{n}"] for n in range(16)]
 
 
+def test_a_method_that_forgot_its_async_is_told(worker):
+    detail = worker.call("/forgets_async").json()["detail"]
+    assert detail == "the method returned something to await; declare it with `async def`"
+
+
 def test_many_calls_at_once_are_all_answered(worker):
     def talk(n):
         connection = worker.connection()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,6 +64,8 @@ def answer(call: Call, result: Any, *, events: bool = False) -> Streaming | None
         return None
     if isinstance(result, (Iterator, AsyncIterator)):
         return Streaming(result, events=events)
+    if isinstance(result, Awaitable):
+        raise TypeError("the method returned something to await; declare it with `async def`")
     try:
         stand_in = plain(result)
     except TypeError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,6 +12,8 @@ from ._batches import Batch
 from ._core import GONE, PARKED, RESUME, ROOM, Call, Server
 from ._routes import Route
 from .context import current
+
+_log = logging.getLogger("modelyard.worker")
 
 
 class Lane(threading.Thread):
@@ -33,7 +36,13 @@ class Lane(threading.Thread):
         next_event, actions, index = self.server.next, self.actions, self.index
         while (event := next_event(index)) is not None:
             kind, subject = event
-            actions[kind](subject)
+            try:
+                actions[kind](subject)
+            except BaseException:  # A thread that ends serves nobody.
+                _log.exception("a call could not be served")
+            # Not to hold on to the last body while nothing happens.
+            event = subject = None
+            current.set(None)
 
     def _beginning(self, route: Route) -> Callable[[Any], None]:
         return self._beginning_batches(route) if route.batched else self._beginning_calls(route)

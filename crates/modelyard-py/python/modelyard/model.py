@@ -16,7 +16,8 @@ class Model:
     """
 
     threads: int = 1
-    """Threads that run the synchronous methods; the asynchronous ones share the event loop."""
+    """Threads that run the synchronous methods; the asynchronous ones share the event loop. The
+    field `threads` in the model's `metadata` goes before it."""
 
     capacity: int | None = None
     """Calls held at once, waiting ones included; by default what suits the kinds of the routes."""

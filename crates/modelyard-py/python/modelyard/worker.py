@@ -82,7 +82,7 @@ async def _finished(done: Awaitable[object]) -> None:
 async def _work(model: Any, launch: Launch) -> int:
     routes: list[Route] = _attempt("cannot serve", launch, lambda: routes_of(model))
     routes = [_overridden(route, launch) for route in routes]
-    lanes = max(1, launch.threads or getattr(model, "threads", 1))
+    lanes = _lanes(model, launch)
     server = Server(
         json.dumps(launch.told),
         [route.declared() for route in routes],
@@ -112,6 +112,12 @@ def _overridden(route: Route, launch: Launch) -> Route:
         batch_wait_ms=wait if wait is not None else route.marks.batch_wait_ms,
     )
     return dataclasses.replace(route, marks=marks)
+
+
+def _lanes(model: Any, launch: Launch) -> int:
+    """Threads for synchronous methods: the command line, the config, the class."""
+    said = launch.threads or launch.metadata.get("threads") or getattr(model, "threads", 1)
+    return max(1, said) if isinstance(said, int) else 1
 
 
 def _capacity(model: Any, routes: list[Route], lanes: int) -> int:

@@ -96,6 +96,9 @@ class Calls(Model):
         await asyncio.sleep(0)
         log.info("seen", extra={"payload": payload})
 
+    def forgets_async(self):
+        return self.sleep(0)
+
     def config_of(self):
         return {"config": self.config, "device": self.device}
 
