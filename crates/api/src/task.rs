@@ -82,7 +82,7 @@ pub struct TaskView {
     #[schema(value_type = String)]
     pub model: ModelName,
     /// What was submitted, verbatim.
-    #[schema(value_type = Object)]
+    #[schema(value_type = serde_json::Value)]
     pub payload: Option<Box<RawValue>>,
     /// `queued`, `running`, `completed` or `failed`.
     pub status: String,
@@ -92,7 +92,7 @@ pub struct TaskView {
     pub ts: String,
     /// What the model answered; `{"error": …}` of a failed task.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Object)]
+    #[schema(value_type = serde_json::Value)]
     pub result: Option<Box<RawValue>>,
     /// Slug of the error table, for tasks that failed.
     #[serde(skip_serializing_if = "Option::is_none")]
