@@ -15,5 +15,7 @@ if [[ ! -x target/debug/modelyard ]]; then
     cargo build --locked --package modelyard || status=1
 fi
 
-.venv/bin/python -m pytest crates/modelyard-py/tests tests || status=1
+python=$PWD/.venv/bin/python
+(cd crates/modelyard-py && "$python" -m pytest) || status=1
+"$python" -m pytest tests || status=1
 exit "$status"
