@@ -12,6 +12,7 @@ use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use parking_lot::Mutex;
+use tokio::runtime::{Handle, Id};
 use types::{ErrorCode, Fault};
 
 use crate::connection::Connection;
@@ -29,7 +30,14 @@ pub struct HttpEndpoint {
 struct Pool {
     address: Address,
     /// A stack: the connection used last is the warmest.
-    idle: Mutex<Vec<Connection>>,
+    idle: Mutex<Vec<Idle>>,
+}
+
+/// A connection nobody uses, and the runtime that hears of its bytes. Used from another one, each
+/// answer would wake two threads.
+struct Idle {
+    runtime: Id,
+    connection: Connection,
 }
 
 impl HttpEndpoint {
@@ -93,8 +101,7 @@ impl Endpoint for HttpEndpoint {
 impl Pool {
     /// A connection that can send, and whether it was used before.
     async fn take(&self) -> Result<(Connection, bool), EndpointError> {
-        loop {
-            let Some(mut connection) = self.idle.lock().pop() else { break };
+        while let Some(mut connection) = self.pop() {
             if connection.ready().await {
                 return Ok((connection, true));
             }
@@ -107,10 +114,19 @@ impl Pool {
         Err(self.unreachable("it closed the connection at once"))
     }
 
+    fn pop(&self) -> Option<Connection> {
+        let runtime = Handle::current().id();
+        let mut idle = self.idle.lock();
+        let at = idle.iter().rposition(|idle| idle.runtime == runtime)?;
+        Some(idle.remove(at).connection)
+    }
+
+    /// Only called by who reads an answer, within the runtime that brought the connection.
     fn put_back(&self, connection: Connection) {
+        let Ok(handle) = Handle::try_current() else { return };
         let mut idle = self.idle.lock();
         if idle.len() < IDLE_MAX {
-            idle.push(connection);
+            idle.push(Idle { runtime: handle.id(), connection });
         }
     }
 

@@ -10,6 +10,8 @@ use axum::{
 };
 use futures_util::FutureExt;
 use http::{HeaderValue, Method, Request};
+use telemetry::metrics::Metrics;
+use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 use types::{ErrorCode, Fault, RequestId};
 use uuid::Uuid;
@@ -42,8 +44,18 @@ impl Door {
         Self { gateway, router, visitors }
     }
 
+    /// The numbers that connections are counted in.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.gateway.metrics
+    }
+
+    /// Switched protocols that are still spoken.
+    pub(crate) fn tunnels(&self) -> &TaskTracker {
+        self.gateway.tunnels()
+    }
+
     /// Answers one request. Never fails, never panics.
-    pub(crate) async fn answer<B>(self, request: Request<B>) -> Result<Response, Infallible>
+    pub(crate) async fn answer<B>(&self, request: Request<B>) -> Result<Response, Infallible>
     where
         B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
         B::Error: Into<api::BoxError>,

@@ -2,7 +2,7 @@
 //!
 //! A request passes through these files in this order:
 //!
-//! 1. `server`: accepts connections until told to drain.
+//! 1. `server`, `crew`, `connection`: accept connections and serve each on one thread.
 //! 2. `door`: gives each request its id, an access line, its metrics, and renders what failed.
 //! 3. `routes`: the table of paths.
 //! 4. `context`, `intake`: headers and body, parsed once; all validation ends here.
@@ -12,7 +12,9 @@
 //! Absent on purpose: queues, retries, health (`dispatch`, `fleet`), records (`tasks`).
 
 mod catalog;
+mod connection;
 mod context;
+mod crew;
 mod door;
 mod failure;
 mod health;
@@ -36,14 +38,19 @@ use ::tasks::Tasks;
 use dispatch::Dispatcher;
 use fleet::Fleet;
 use telemetry::metrics::Metrics;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use server::{Listener, Server};
 
 /// What the doors open onto.
 #[derive(Clone)]
 pub struct Gateway {
-    inner: Arc<Inner>,
+    inner: Arc<Shared>,
+}
+
+struct Shared {
+    parts: Inner,
+    tunnels: TaskTracker,
 }
 
 /// The parts of a [`Gateway`].
@@ -72,14 +79,22 @@ pub struct Inner {
 
 impl Gateway {
     /// A gateway onto these parts.
-    pub fn new(inner: Inner) -> Self {
-        Self { inner: Arc::new(inner) }
+    pub fn new(parts: Inner) -> Self {
+        let tunnels = TaskTracker::new();
+        // Closed means that it can be waited for; it takes new ones all the same.
+        tunnels.close();
+        Self { inner: Arc::new(Shared { parts, tunnels }) }
+    }
+
+    /// Switched protocols that are still spoken.
+    fn tunnels(&self) -> &TaskTracker {
+        &self.inner.tunnels
     }
 }
 
 impl std::ops::Deref for Gateway {
     type Target = Inner;
     fn deref(&self) -> &Inner {
-        &self.inner
+        &self.inner.parts
     }
 }

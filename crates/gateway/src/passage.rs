@@ -50,7 +50,7 @@ pub(crate) async fn pass_to(
         let held = answer.extensions_mut().remove::<Tunnel>();
         let worker = hyper::upgrade::on(&mut answer);
         match upgrade {
-            Some(client) => tunnel::join(client, worker, held),
+            Some(client) => tunnel::join(gateway.tunnels(), client, worker, held),
             None => {
                 let detail = "the worker switched protocols without being asked to";
                 return Err(Failure::new(ErrorCode::WorkerFailed, detail));

@@ -4,12 +4,16 @@
 use dispatch::Tunnel;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
+use tokio_util::task::TaskTracker;
 
 /// Joins the two ends once both have switched. `held` keeps the call's place until one end closes.
-pub(crate) fn join(client: OnUpgrade, worker: OnUpgrade, held: Option<Tunnel>) {
-    // It ends when either socket closes, which the drain of the server enforces; nobody waits
-    // for its result.
-    tokio::spawn(async move {
+pub(crate) fn join(
+    tunnels: &TaskTracker,
+    client: OnUpgrade,
+    worker: OnUpgrade,
+    held: Option<Tunnel>,
+) {
+    tunnels.spawn(async move {
         let _held = held;
         let (client, worker) = match tokio::try_join!(client, worker) {
             Ok(ends) => ends,

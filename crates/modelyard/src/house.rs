@@ -6,7 +6,7 @@ use std::{
     io,
     path::Path,
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 
 use api::worker::Address;
@@ -133,13 +133,15 @@ impl House {
         loops.spawn(async move { keeper.keep_time(keeper_end).await });
         let deployer = tokio::spawn(local_service.run(end.clone()));
         let control_loop = tokio::spawn(control_service.run(control_stop.clone()));
-        let internal = Server::internal(gateway.clone(), end.clone(), Duration::ZERO);
+        let internal = Server::internal(gateway.clone(), end.clone())
+            .map_err(|error| system("start a thread", error))?;
         internal.listen(internal_door.listener);
         let opener = Opener { fleet, dispatcher, control, metrics };
         for (name, spec) in &settings.models {
             opener.open(name, spec).await;
         }
-        let public = Server::public(gateway, stop.drain.clone(), settings.server.drain);
+        let public = Server::public(gateway, stop.drain.clone(), settings.server.drain)
+            .map_err(|error| system("start a thread", error))?;
         let mut held = Vec::new();
         for door in doors.drain(..) {
             public.listen(door.listener);
@@ -233,7 +235,7 @@ fn fleet_settings(settings: &Settings) -> FleetSettings {
     FleetSettings {
         heartbeat: settings.workers.heartbeat,
         lease: settings.workers.lease,
-        join_token: random_token(),
+        join_token: settings.workers.join_token.clone().unwrap_or_else(random_token),
         epoch: random(),
     }
 }

@@ -151,6 +151,9 @@ pub(super) struct WorkersToml {
     pub(super) heartbeat_seconds: f64,
     /// A worker that is silent for so long is lost, in seconds.
     pub(super) lease_seconds: f64,
+    /// What workers show when they join, at least 16 visible characters. Only needed for workers
+    /// that are started by hand, for example on another machine. Default: a new one at each start.
+    pub(super) join_token: Option<String>,
     /// `max_concurrency` of models that set none. Default: no cap but the workers' capacity.
     pub(super) default_max_concurrency: Option<u32>,
     /// Python interpreter or virtual environment of models that set none. Default: `.venv` beside
@@ -168,6 +171,7 @@ impl Default for WorkersToml {
         Self {
             heartbeat_seconds: 10.0,
             lease_seconds: 30.0,
+            join_token: None,
             default_max_concurrency: None,
             python: None,
             gpus: None,

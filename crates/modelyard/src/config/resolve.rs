@@ -16,6 +16,9 @@ use super::{
 
 const MEBIBYTE: usize = 1024 * 1024;
 
+/// Shortest token with which workers join, in bytes: 64 bits where it is written in hexadecimal.
+const JOIN_TOKEN_BYTES_MIN: usize = 16;
+
 /// Completes the file and turns it into settings.
 pub(super) fn settings(
     config: &mut ConfigToml,
@@ -117,7 +120,25 @@ fn workers(config: &ConfigToml, judge: &mut Judge<'_>) -> WorkerSettings {
     if let Some(cap) = workers.default_max_concurrency {
         judge.positive("workers.default_max_concurrency", cap);
     }
-    WorkerSettings { heartbeat, lease, python: workers.python.clone(), gpus: workers.gpus.clone() }
+    WorkerSettings {
+        heartbeat,
+        lease,
+        join_token: workers.join_token.clone().filter(|token| is_token(token, judge)),
+        python: workers.python.clone(),
+        gpus: workers.gpus.clone(),
+    }
+}
+
+/// Whether a token can be sent in a header and is not guessed soon.
+fn is_token(text: &str, judge: &mut Judge<'_>) -> bool {
+    let usable =
+        text.len() >= JOIN_TOKEN_BYTES_MIN && text.bytes().all(|byte| byte.is_ascii_graphic());
+    if !usable {
+        let problem = "it is too short, or has characters that a header cannot carry";
+        let fix = "write 16 or more letters and digits, for example from `openssl rand -hex 16`";
+        judge.refuse(&KeyPath::dotted("workers.join_token"), problem, fix);
+    }
+    usable
 }
 
 fn models(config: &mut ConfigToml, judge: &mut Judge<'_>) {

@@ -97,6 +97,8 @@ pub struct WorkerSettings {
     pub heartbeat: Duration,
     /// A worker that is silent for so long is lost.
     pub lease: Duration,
+    /// What workers show when they join; `None` for a new one at each start.
+    pub join_token: Option<String>,
     /// Interpreter or virtual environment of models that set none.
     pub python: Option<PathBuf>,
     /// GPUs that may be handed out; `None` for all that the driver lists.

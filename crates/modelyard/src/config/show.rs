@@ -56,7 +56,8 @@ fn masked(key: &KeyPath, value: &Value) -> Value {
     let Value::String(text) = value else { return value.clone() };
     let keys = key.keys();
     let parent = keys.len().checked_sub(2).and_then(|at| keys.get(at)).map(String::as_str);
-    let is_secret = key.last() == "api_key" || matches!(parent, Some("headers" | "env"));
+    let is_secret =
+        matches!(key.last(), "api_key" | "join_token") || matches!(parent, Some("headers" | "env"));
     // A reference to a variable tells nothing.
     if is_secret && !text.contains("${") {
         return Value::String("…".into());
