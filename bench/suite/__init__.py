@@ -1,0 +1,1 @@
+"""The benchmarks: starts servers, sends load, writes down what was seen. Loopback only."""
