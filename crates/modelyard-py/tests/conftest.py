@@ -164,6 +164,7 @@ class Gateway(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _GatewayHandler)
         self.registrations: list[dict[str, Any]] = []
+        self.heartbeats = 0
         self.running: list[dict[str, Any]] = []
         self.reports: list[dict[str, Any]] = []
         self.left = threading.Event()
@@ -209,6 +210,7 @@ class _GatewayHandler(BaseHTTPRequestHandler):
 
     def do_PUT(self) -> None:
         self.server.running = self._read()["running"]
+        self.server.heartbeats += 1
         self._answer({"lease_ms": 10_000})
 
     def do_DELETE(self) -> None:

@@ -13,7 +13,7 @@ CALL = "00000000-0000-7000-8000-00000000000c"
 def worker(start, gateway):
     launch = {"gateway": gateway.address, "join_token": "secret", "heartbeat_ms": 50}
     worker = start("lives:Lives", launch=launch)
-    until(lambda: bool(gateway.registrations))
+    until(lambda: gateway.heartbeats > 0)
     return worker
 
 

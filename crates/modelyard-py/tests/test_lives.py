@@ -29,9 +29,7 @@ def begin(worker, path, name):
 
 def test_an_async_method_is_cancelled_when_its_client_leaves(worker):
     begin(worker, "/wait", "a").close()
-    begun = time.monotonic()
     until(lambda: "a cancelled True" in notes(worker))
-    assert time.monotonic() - begun < 1
 
 
 def test_a_deadline_cancels_like_a_client_that_leaves(worker):

@@ -18,14 +18,22 @@ class Batches(Model):
         self.go = threading.Event()
         self.cancelled = 0
 
-    @batch(max_size=4, max_wait_ms=200)
+    @batch(max_size=4, max_wait_ms=60_000)
     def predict(self, items: list[Item]) -> list[dict]:
         return [{"n": item.n, "of": len(items)} for item in items]
 
-    @batch(max_size=4, max_wait_ms=200)
+    @batch(max_size=4, max_wait_ms=60_000)
     async def later(self, items: list[Item]) -> list[dict]:
         await asyncio.sleep(0.001)
         return [{"n": item.n, "of": len(items)} for item in items]
+
+    @batch(max_size=4, max_wait_ms=50)
+    def lonely(self, numbers):
+        return [len(numbers)] * len(numbers)
+
+    @batch(max_size=4, max_wait_ms=50, adaptive=True)
+    def adaptive(self, numbers):
+        return [len(numbers)] * len(numbers)
 
     @batch(max_size=2, max_wait_ms=10)
     def two(self, left: list[int], right: list[int], ctx: list[Context]):
@@ -40,11 +48,11 @@ class Batches(Model):
 
         return [one(n) for n in numbers]
 
-    @batch(max_size=2, max_wait_ms=10)
+    @batch(max_size=2, max_wait_ms=500)
     def raises(self, numbers):
         raise ValueError("the whole batch")
 
-    @batch(max_size=2, max_wait_ms=10)
+    @batch(max_size=2, max_wait_ms=500)
     def too_few(self, numbers):
         return []
 
