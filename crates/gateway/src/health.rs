@@ -1,7 +1,8 @@
 //! Liveness, readiness, and one health answer for every kind of client.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -10,11 +11,11 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use fleet::Availability;
+use fleet::{Availability, ModelView};
 use http::StatusCode;
 use serde::Serialize;
 use serde_json::{Value, json};
-use types::ModelKind;
+use types::ModelName;
 
 use crate::Gateway;
 
@@ -49,50 +50,65 @@ pub(crate) async fn live(State(gateway): State<Gateway>) -> Json<Health> {
     Json(health(&gateway, "healthy", checks))
 }
 
-/// `GET /health` and `/health/ready`: listening, store usable, and the first start of every local
-/// model finished or failed. A failing model degrades, it does not make the server unready.
+/// `GET /health` and `/health/ready`: listening, store usable, and the first load of every local
+/// model finished or failed. A failing model degrades, and one that is loaded again starts; neither
+/// makes the server unready.
 pub(crate) async fn ready(State(gateway): State<Gateway>) -> Response {
     let store = match gateway.tasks.check().await {
         Ok(()) => json!("healthy"),
         Err(fault) => json!(fault.detail),
     };
-    let models = models(&gateway);
-    let starting = models.values().any(|state| state["starts"] == json!(true));
-    let failing = models.values().any(|state| state["status"] == json!("failing"));
-    let server = if gateway.draining.is_cancelled() { "draining" } else { "healthy" };
-    let is_ready = store == "healthy" && server == "healthy" && !starting;
-    let status = match (is_ready, failing) {
-        (false, _) => "unhealthy",
-        (true, true) => "degraded",
-        (true, false) => "healthy",
+    let views = gateway.fleet.views();
+    let readiness = Readiness {
+        store_is_usable: store == "healthy",
+        is_draining: gateway.draining.is_cancelled(),
+        loading: gateway.loading.borrow().clone(),
+        a_model_fails: views
+            .iter()
+            .any(|(_, view)| matches!(view.availability(), Availability::Failing { .. })),
     };
-    let checks =
-        BTreeMap::from([("server", json!(server)), ("store", store), ("models", json!(models))]);
-    let code = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let checks = BTreeMap::from([
+        ("server", json!(if readiness.is_draining { "draining" } else { "healthy" })),
+        ("store", store),
+        ("models", models(&views, &readiness.loading)),
+    ]);
+    let (code, status) = readiness.verdict();
     (code, Json(health(&gateway, status, checks))).into_response()
 }
 
-fn models(gateway: &Gateway) -> BTreeMap<String, Value> {
-    let mut models = BTreeMap::new();
-    for (name, view) in gateway.fleet.views() {
+/// What the answer to "are you ready" depends on.
+struct Readiness {
+    store_is_usable: bool,
+    is_draining: bool,
+    /// Models whose first load has neither finished nor failed.
+    loading: BTreeSet<ModelName>,
+    a_model_fails: bool,
+}
+
+impl Readiness {
+    fn verdict(&self) -> (StatusCode, &'static str) {
+        let is_ready = self.store_is_usable && !self.is_draining && self.loading.is_empty();
+        match (is_ready, self.a_model_fails) {
+            (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "unhealthy"),
+            (true, true) => (StatusCode::OK, "degraded"),
+            (true, false) => (StatusCode::OK, "healthy"),
+        }
+    }
+}
+
+fn models(views: &[(ModelName, Arc<ModelView>)], loading: &BTreeSet<ModelName>) -> Value {
+    let state = |(name, view): &(ModelName, Arc<ModelView>)| {
         let availability = view.availability();
-        // Only the first start holds readiness back; a later restart does not.
-        let starts = view.outlook == Availability::Starting
-            && availability == Availability::Starting
-            && matches!(
-                view.spec.kind,
-                ModelKind::Builtin | ModelKind::Python | ModelKind::Command
-            );
         let mut state = json!({"status": availability.as_str()});
-        if starts {
-            state["starts"] = json!(true);
+        if loading.contains(name) {
+            state["loading"] = json!(true);
         }
         if let Some(reason) = availability.reason() {
             state["reason"] = json!(reason);
         }
-        models.insert(name.to_string(), state);
-    }
-    models
+        (name.to_string(), state)
+    };
+    views.iter().map(state).collect::<serde_json::Map<_, _>>().into()
 }
 
 fn health(
@@ -109,5 +125,32 @@ fn health(
         version: gateway.version,
         uptime: now.duration_since(gateway.started).unwrap_or_default().as_secs_f64(),
         checks,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WELL: Readiness = Readiness {
+        store_is_usable: true,
+        is_draining: false,
+        loading: BTreeSet::new(),
+        a_model_fails: false,
+    };
+
+    #[test]
+    fn a_failing_model_degrades_and_what_the_server_itself_lacks_makes_it_unready() {
+        let loading = BTreeSet::from(["m".parse().unwrap()]);
+        for (readiness, code, status) in [
+            (WELL, 200, "healthy"),
+            (Readiness { a_model_fails: true, ..WELL }, 200, "degraded"),
+            (Readiness { loading, ..WELL }, 503, "unhealthy"),
+            (Readiness { is_draining: true, ..WELL }, 503, "unhealthy"),
+            (Readiness { store_is_usable: false, ..WELL }, 503, "unhealthy"),
+        ] {
+            let (answer, word) = readiness.verdict();
+            assert_eq!((answer.as_u16(), word), (code, status));
+        }
     }
 }

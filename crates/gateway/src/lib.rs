@@ -32,13 +32,15 @@ mod static_files;
 mod tasks;
 mod tunnel;
 
-use std::{path::PathBuf, sync::Arc, time::SystemTime};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::SystemTime};
 
 use ::tasks::Tasks;
 use dispatch::Dispatcher;
 use fleet::Fleet;
 use telemetry::metrics::Metrics;
+use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use types::ModelName;
 
 pub use server::{Listener, Server};
 
@@ -69,6 +71,8 @@ pub struct Inner {
     pub started: SystemTime,
     /// Set while the server drains: not ready any more.
     pub draining: CancellationToken,
+    /// Models whose first load has neither finished nor failed: not ready yet.
+    pub loading: watch::Receiver<BTreeSet<ModelName>>,
     /// Version of the program.
     pub version: &'static str,
     /// A folder served at every path that is not ours.

@@ -123,6 +123,7 @@ impl House {
             body_bytes_max: settings.server.body_bytes_max,
             started: SystemTime::now(),
             draining: stop.drain.clone(),
+            loading: control.loading(),
             version: VERSION,
             static_dir: settings.server.static_dir.clone(),
             cors_origins: settings.server.cors_origins.clone(),

@@ -68,8 +68,11 @@ async fn a_worker_whose_process_dies_is_gone_at_once_and_replaced() {
     stage.register("m", &first);
     stage.becomes("m", Availability::Ready).await;
 
+    stage.until("the first load is over", || !stage.is_loading("m")).await;
+
     stage.kill(&first).await;
     stage.until("the fleet forgets it", || stage.members("m").is_empty()).await;
+    assert!(!stage.is_loading("m"), "a later start is not a first load");
     let second = stage.other_than("m", &[&first]).await;
     stage.register("m", &second);
     stage.becomes("m", Availability::Ready).await;
