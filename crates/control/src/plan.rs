@@ -116,7 +116,8 @@ pub enum Outlook {
     Starting,
     /// All workers serve.
     Ready,
-    /// At least one worker cannot be brought to serve.
+    /// At least one worker cannot be brought to serve, or none is to be started here. A worker that
+    /// joins from elsewhere serves all the same.
     Failing {
         /// Why, for the operator.
         reason: String,
@@ -201,7 +202,7 @@ impl Keeper {
         self.adopt(seen, &steps);
         self.fill(now, draw, &mut steps);
         self.retire_the_others(seen, &mut steps);
-        self.first_load_is_over |= self.slots.iter().any(Slot::has_news);
+        self.first_load_is_over |= self.slots.is_empty() || self.slots.iter().any(Slot::has_news);
         let wake_at = self.slots.iter().filter_map(|slot| slot.wake_at(seen, &self.wanted)).min();
         Plan { steps, outlook: self.outlook(), wake_at }
     }
@@ -259,6 +260,10 @@ impl Keeper {
     }
 
     fn outlook(&self) -> Outlook {
+        if self.slots.is_empty() {
+            let reason = "`num_workers` is 0 and no worker has joined from elsewhere".to_owned();
+            return Outlook::Failing { reason };
+        }
         if let Some(reason) = self.slots.iter().find_map(Slot::failure) {
             return Outlook::Failing { reason };
         }

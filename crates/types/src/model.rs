@@ -115,7 +115,8 @@ pub struct ModelSpec {
     /// A JSON body that the default route must answer before the worker is ready.
     pub warmup: Option<serde_json::Value>,
 
-    /// Worker processes; lanes (calls at once) for external kinds.
+    /// Worker processes that are started here, 0 if workers only join from elsewhere; lanes (calls
+    /// at once) for external kinds.
     pub num_workers: u32,
     /// Processor share of one worker; also limits its math threads (`OMP_NUM_THREADS`).
     pub num_cpus: f64,
@@ -239,7 +240,7 @@ impl ModelSpec {
 
     fn resource_issues(&self) -> Vec<ConfigIssue> {
         let mut issues = Vec::new();
-        if self.num_workers == 0 {
+        if self.num_workers == 0 && !self.kind.runs_workers() {
             issues.push(issue(
                 "num_workers",
                 "must be at least 1; to switch a model off set `enabled = false`",
@@ -298,6 +299,8 @@ impl ModelSpec {
             }
         };
         match self.kind {
+            // What runs elsewhere is not ours to name.
+            kind if kind.runs_workers() && self.num_workers == 0 => {}
             ModelKind::Python => {
                 let well_formed = self.implementation.as_deref().is_some_and(|text| {
                     text.rsplit_once(':')
@@ -400,9 +403,21 @@ mod tests {
             implementation: Some("m:C".into()),
             max_concurrency: Some(0),
             timeout_seconds: f64::NAN,
-            num_workers: 0,
+            queue_max: 0,
             ..ModelSpec::default()
         };
-        assert_eq!(fields(&spec), ["num_workers", "timeout_seconds", "max_concurrency"]);
+        assert_eq!(fields(&spec), ["timeout_seconds", "max_concurrency"]);
+    }
+
+    #[test]
+    fn no_workers_here_means_that_they_join_from_elsewhere() {
+        let none = |kind| ModelSpec {
+            kind,
+            num_workers: 0,
+            endpoint: Some("http://h".into()),
+            ..ModelSpec::default()
+        };
+        assert_eq!(fields(&none(ModelKind::Python)), Vec::<&str>::new());
+        assert_eq!(fields(&none(ModelKind::Http)), ["num_workers"]);
     }
 }

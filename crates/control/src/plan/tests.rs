@@ -25,6 +25,17 @@ fn the_wanted_number_of_workers_is_started_and_kept() {
 }
 
 #[test]
+fn without_workers_of_our_own_nothing_is_started_or_waited_for() {
+    check(
+        0,
+        "
+        look        => | failing
+        after 1000s => | failing
+    ",
+    );
+}
+
+#[test]
 fn a_worker_that_ends_is_replaced_after_a_short_wait() {
     check(
         1,
@@ -223,8 +234,8 @@ fn fewer_workers_are_drained_and_those_go_first_that_do_not_serve() {
         ready c   =>                           | starting
         workers 2 => retire a in 2s            | ready
         workers 1 => retire c in 60s           | ready
-        workers 0 => retire b in 60s           | ready
-        gone a    =>                           | ready
+        workers 0 => retire b in 60s           | failing
+        gone a    =>                           | failing
     ",
     );
 }

@@ -362,3 +362,20 @@ fn the_page_of_the_documentation_is_up_to_date() {
         "docs/config.md is stale; run the tests once with UPDATE_DOCS=1"
     );
 }
+
+#[test]
+fn workers_from_elsewhere_join_with_a_token_that_was_agreed_on() {
+    let far = desk("[models.far]\nnum_workers = 0");
+    assert_eq!(far.settings().workers.join_token, None);
+    let agreed = far.with("MODELYARD_WORKERS__JOIN_TOKEN", "1234567890123456");
+    let settings = agreed.settings();
+    assert_eq!(settings.workers.join_token.as_deref(), Some("1234567890123456"));
+    assert_eq!(settings.models["far"].num_workers, 0);
+
+    for text in ["secret", "sixteen letters and a space"] {
+        desk("").with("MODELYARD_WORKERS__JOIN_TOKEN", text).complains(
+            "  MODELYARD_WORKERS__JOIN_TOKEN: workers.join_token: it is too short, or has characters that a header cannot carry
+    write 16 or more letters and digits, for example from `openssl rand -hex 16`",
+        );
+    }
+}

@@ -5,6 +5,7 @@
 mod client;
 mod config;
 mod desk;
+mod e2e;
 mod help;
 mod provider;
 mod serve;

@@ -1,0 +1,15 @@
+//! The program end to end: the real binary with real workers, over real sockets.
+//!
+//! - `yard` starts the program in a folder of its own and stops it; `ask` calls it.
+//! - `puppet` is the worker process of most stories: this very test program, started as a worker.
+//!   It does what each call asks for and writes what happens to it into a `diary`.
+//! - `stranger` is a worker within the test that speaks to the gateway byte by byte, badly if asked.
+
+mod ask;
+mod diary;
+mod process;
+mod puppet;
+mod stranger;
+mod yard;
+
+mod calls;
