@@ -2,6 +2,7 @@
 
 import os
 import platform
+import time
 from pathlib import Path
 
 
@@ -17,9 +18,19 @@ def describe() -> dict[str, str]:
     }
 
 
-def load() -> float:
-    """Processes that want to run, averaged over the last minute."""
-    return os.getloadavg()[0]
+def busy(seconds: float = 1) -> float:
+    """The share of all processors' time that others take, from 0 to 1, as seen for `seconds`."""
+    idle, total = _idle_and_total()
+    time.sleep(seconds)
+    idle_then, total_then = _idle_and_total()
+    return 1 - (idle_then - idle) / max(1, total_then - total)
+
+
+def _idle_and_total() -> tuple[int, int]:
+    """In ticks. What the host of a virtual machine takes (`steal`) is not idle."""
+    fields = Path("/proc/stat").read_text().splitlines()[0].split()[1:9]
+    _, _, _, idle, waiting, *_ = ticks = [int(field) for field in fields]
+    return idle + waiting, sum(ticks)
 
 
 def _cpu_field(name: str) -> str:

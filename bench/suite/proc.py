@@ -20,10 +20,10 @@ def cpu_s(pids: Iterable[int]) -> float:
     return total * _TICK_S
 
 
-def rss_mb(pid: int) -> float:
-    """Memory of the process that is in RAM, in MB (10^6 bytes)."""
+def memory_mb(pid: int, field: str = "VmRSS") -> float:
+    """Memory of the process that is in RAM, in MB (10^6 bytes); `RssAnon` is without files."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
+        if line.startswith(f"{field}:"):
             return int(line.split()[1]) * 1024 / 1e6
     raise ValueError(f"process {pid} has no memory")
 

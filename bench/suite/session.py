@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from suite import machine
@@ -35,13 +35,17 @@ class Session:
     effort: Effort
     samples: list[dict] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
-    # Before the first run; afterwards it would tell of ourselves.
-    load_before: float = field(default_factory=machine.load)
+    # The share of the processors that others took before some round, while we did nothing.
+    busy_max: float = 0
 
-    def rounds(self, at_least: int = 1) -> Iterable[int]:
+    def rounds(self, at_least: int = 1) -> Iterator[int]:
         """The numbers of the rounds; a quick run has one, whatever the case wants."""
         count = self.effort.rounds
-        return range(1, (count if self.effort.mode == "quick" else max(count, at_least)) + 1)
+        if self.effort.mode != "quick":
+            count = max(count, at_least)
+        for number in range(1, count + 1):
+            self.busy_max = max(self.busy_max, machine.busy())
+            yield number
 
     def keep(self, number: int, contender: str, kind: str, values: dict | None) -> None:
         """Writes down what one run has shown."""
@@ -83,7 +87,7 @@ class Session:
             "date": time.strftime("%Y-%m-%d"),
             "rounds": self.effort.rounds,
             "seconds": self.effort.seconds,
-            "load_before": round(self.load_before, 2),
+            "busy_max": round(self.busy_max, 2),
             "machine": machine.describe(),
             "failures": self.failures,
             "samples": self.samples,

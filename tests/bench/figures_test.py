@@ -9,7 +9,7 @@ from suite.session import TROUBLES
 def results(*samples, failures=()):
     fields = ("round", "contender", "kind", "rps")
     rows = [dict(zip(fields, sample, strict=True)) for sample in samples]
-    raw = {"mode": "all", "date": "2026-11-20", "seconds": 10, "load_before": 0.1}
+    raw = {"mode": "all", "date": "2026-11-20", "seconds": 10, "busy_max": 0.01}
     return Results({**raw, "samples": rows, "failures": list(failures)})
 
 
@@ -55,6 +55,13 @@ def test_errors_of_a_run_are_told():
     seen = results((1, "ours", "load", 30), failures=["peer: it ended with 1:\nlong text"])
     seen.raw["samples"][0]["errors"] = 2
     assert seen.troubles(TROUBLES) == ["ours, load, round 1: 2 errors", "peer: it ended with 1:"]
+
+
+def test_a_reader_is_told_of_a_machine_that_was_busy():
+    seen = results((1, "modelyard", "idle", 1))
+    assert "Not clean" not in report.section("idle", seen)
+    seen.raw["busy_max"] = 0.5
+    assert "others took 50% of the processors" in report.section("idle", seen)
 
 
 def test_a_table_of_the_page_is_replaced_and_the_others_stay():

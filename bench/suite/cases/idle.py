@@ -25,14 +25,23 @@ def measure(session: Session) -> None:
             process.wait_until(server.is_ready, seconds_max=10, every=_POLL_SECONDS)
             ready_ms = (time.perf_counter() - process.started) * 1e3
             time.sleep(_SETTLE_SECONDS)
-            seen = {"ready_ms": ready_ms, "rss_mb": proc.rss_mb(process.pid)}
+            seen = {
+                "ready_ms": ready_ms,
+                "rss_mb": proc.memory_mb(process.pid),
+                "anonymous_mb": proc.memory_mb(process.pid, "RssAnon"),
+            }
             session.keep(number, "modelyard", "idle", seen)
 
 
 def tables(results: Results) -> str:
     ready = results.spread("modelyard", "idle", "ready_ms")
     memory = results.spread("modelyard", "idle", "rss_mb")
-    rows = [["exec → ready, ms", cell(ready, 1)], ["resident memory, MB", cell(memory, 1)]]
+    own = results.spread("modelyard", "idle", "anonymous_mb")
+    rows = [
+        ["exec → ready, ms", cell(ready, 1)],
+        ["resident memory, MB", cell(memory, 1)],
+        ["of it not the program's file, MB", cell(own, 1)],
+    ]
     found = [
         *at_most("ready after exec", ready, 100, "ms"),
         *at_most("resident memory", memory, 25, "MB"),
