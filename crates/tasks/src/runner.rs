@@ -29,6 +29,8 @@ pub(crate) async fn run(service: Arc<Service>, lane: Arc<Lane>) {
     }
     loop {
         let permit = tokio::select! {
+            // Stopping gives places back, which must not begin anything.
+            biased;
             () = runner.service.stop.cancelled() => return,
             permit = runner.place() => permit,
         };

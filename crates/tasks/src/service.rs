@@ -181,13 +181,13 @@ impl Tasks {
     pub async fn run(&self, stop: CancellationToken) {
         let service = &self.service;
         let _all = (service.stop.clone().drop_guard(), service.put_back.clone().drop_guard());
+        service.loops.spawn(recent::keep(service.clone()));
         tokio::select! {
             () = stop.cancelled() => return service.drain().await,
             () = service.recover_until_done() => {}
         }
         service.recovered.cancel();
         service.loops.spawn(sweeper::run(service.clone()));
-        service.loops.spawn(recent::keep(service.clone()));
         stop.cancelled().await;
         service.drain().await;
     }

@@ -26,7 +26,8 @@ async fn what_ran_when_the_server_was_killed_runs_again_at_once_and_what_had_end
     let options = SqliteOptions::new(folder.path().join("tasks.db"));
     let open = || Arc::new(SqliteStore::open(&options).unwrap());
 
-    let house = House::on(open(), spec(), TaskSettings::default());
+    let store = Arc::new(Failing::new(open(), 0));
+    let house = House::on(store.clone(), spec(), TaskSettings::default());
     let endpoint = house.declare(1, |seen| async move {
         if seen.body == "\"first\"" { Ok(json(200, "1")) } else { std::future::pending().await }
     });
@@ -37,6 +38,8 @@ async fn what_ran_when_the_server_was_killed_runs_again_at_once_and_what_had_end
     }
     house.end(ids[0]).await;
     until("the second runs", || endpoint.calls() == 2).await;
+    // From now on it writes nothing more, as a process that was killed.
+    store.finishes_left.store(usize::MAX, Ordering::SeqCst);
     house.kill().await;
 
     // Its lease would have run for half a minute more.
@@ -92,7 +95,7 @@ async fn an_attempt_that_lost_its_lease_is_dropped_and_the_next_one_answers() {
 
 #[tokio::test]
 async fn an_answer_outlives_a_store_that_fails_for_a_while() {
-    let store = Arc::new(Failing { store: MemoryStore::new(), finishes_left: AtomicUsize::new(1) });
+    let store = Arc::new(Failing::new(Arc::new(MemoryStore::new()), 1));
     let house = House::on(store.clone(), spec(), TaskSettings::default());
     let endpoint = house.declare_echo();
     let id = house.submit().await;
@@ -114,8 +117,14 @@ async fn a_closed_store_is_not_healthy() {
 
 /// A store that cannot write the next few ends.
 struct Failing {
-    store: MemoryStore,
+    store: Arc<dyn TaskStore>,
     finishes_left: AtomicUsize,
+}
+
+impl Failing {
+    fn new(store: Arc<dyn TaskStore>, finishes_left: usize) -> Self {
+        Self { store, finishes_left: AtomicUsize::new(finishes_left) }
+    }
 }
 
 #[async_trait]
