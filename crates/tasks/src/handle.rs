@@ -128,7 +128,7 @@ impl Tasks {
     pub async fn cancel(&self, id: TaskId) -> Result<TaskView, Fault> {
         match self.service.store.cancel(id, clock::now()).await? {
             Cancelled::Now => {
-                self.service.live.stop(id, u32::MAX);
+                self.service.live.cancel(id);
                 self.service.hub.changed(id);
                 let view = self.get(id).await?;
                 self.service.count(&view.model, view.state);

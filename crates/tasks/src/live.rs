@@ -1,6 +1,9 @@
 //! The attempts that run in this process.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
 
 use parking_lot::Mutex;
 use store::Fence;
@@ -11,10 +14,15 @@ use types::{CallId, TaskId};
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Live(Arc<Mutex<Running>>);
 
+/// Cancelled tasks that are remembered although none of their attempts was found here. One may
+/// just have been claimed; it enters within moments.
+const CANCELLED_MAX: usize = 64;
+
 #[derive(Debug, Default)]
 struct Running {
     by_task: HashMap<TaskId, Attempt>,
     by_call: HashMap<CallId, TaskId>,
+    cancelled: VecDeque<TaskId>,
 }
 
 #[derive(Debug)]
@@ -32,12 +40,25 @@ impl Live {
         let stop = CancellationToken::new();
         let attempt = Attempt { call, number: fence.attempt, stop: stop.clone(), progress: None };
         let mut running = self.0.lock();
+        if running.cancelled.contains(&task) {
+            stop.cancel();
+        }
         running.by_call.insert(call, task);
         // An earlier attempt that lost its lease may not have noticed yet.
         if let Some(earlier) = running.by_task.insert(task, attempt) {
             earlier.stop.cancel();
         }
         Entered { live: self.clone(), task, call, stop }
+    }
+
+    /// Ends the attempt of a task that was cancelled, also if it is only about to enter.
+    pub(crate) fn cancel(&self, task: TaskId) {
+        self.stop(task, u32::MAX);
+        let mut running = self.0.lock();
+        running.cancelled.push_back(task);
+        if running.cancelled.len() > CANCELLED_MAX {
+            running.cancelled.pop_front();
+        }
     }
 
     /// Ends the attempt of a task, if it runs here and is not later than `last`: what ended an
@@ -102,6 +123,17 @@ mod tests {
 
     fn call(number: u128) -> CallId {
         CallId::new(Uuid::from_u128(number))
+    }
+
+    #[test]
+    fn a_task_that_is_cancelled_before_its_attempt_enters_does_not_run() {
+        let (live, task) = (Live::default(), TaskId::new(Uuid::from_u128(9)));
+        live.cancel(task);
+        assert!(live.enter(fence(task, 1), call(1)).stop.is_cancelled());
+        for other in 10..10 + CANCELLED_MAX as u128 {
+            live.cancel(TaskId::new(Uuid::from_u128(other)));
+        }
+        assert_eq!(live.0.lock().cancelled.len(), CANCELLED_MAX);
     }
 
     #[test]

@@ -4,6 +4,8 @@ mod clock;
 mod queue;
 mod tally;
 mod task;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 
@@ -13,6 +15,9 @@ use types::Timestamp;
 use self::tally::Tally;
 use super::{checkpoint, schema, writer::Durability};
 use crate::{ModelTasks, Owner, StoreError};
+
+/// `min` over all places would walk the whole index; one step per place does not.
+const NEXT_DUE: &str = "SELECT min(due) FROM task WHERE place = ?1 AND due IS NOT NULL";
 
 /// The connection that writes. Its methods run inside a transaction that [`super::writer`] opens
 /// and commits.
@@ -90,10 +95,7 @@ impl Ledger {
 
     /// When time alone changes the next task.
     fn next_due(&self) -> rusqlite::Result<Option<Timestamp>> {
-        // `min` over all places would walk the whole index; one step per place does not.
-        let mut query = self
-            .connection
-            .prepare_cached("SELECT min(due) FROM task WHERE place = ?1 AND due IS NOT NULL")?;
+        let mut query = self.connection.prepare_cached(NEXT_DUE)?;
         let mut next = None;
         for place in crate::Place::ALL {
             let due: Option<i64> = query.query_row(params![place.code()], |row| row.get(0))?;

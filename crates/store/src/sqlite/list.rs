@@ -12,6 +12,14 @@ use super::{
 };
 use crate::{Cursor, Next, Place, TaskFilter, TaskList};
 
+pub(super) const PEEK: &str = "SELECT task.place, name.text FROM task \
+     JOIN name ON name.id = task.tenant WHERE model = ?1 AND place <= ?2 ORDER BY place, seq LIMIT 1";
+
+pub(super) const NEXT_MODEL: &str = "SELECT min(model) FROM task WHERE model > ?1";
+
+pub(super) const NEWEST: &str = "SELECT seq FROM task WHERE model = ?1 AND place = ?2 \
+     AND seq < ?3 AND (?4 IS NULL OR tenant = ?4) ORDER BY seq DESC LIMIT ?5";
+
 /// What the index is asked for; names as numbers.
 struct Scan {
     models: Vec<i64>,
@@ -54,10 +62,7 @@ pub(super) fn next_ready(
 ) -> rusqlite::Result<Option<Next>> {
     let Some(model) = rows::name_id(connection, model.as_str())? else { return Ok(None) };
     connection
-        .prepare_cached(
-            "SELECT task.place, name.text FROM task JOIN name ON name.id = task.tenant \
-             WHERE model = ?1 AND place <= ?2 ORDER BY place, seq LIMIT 1",
-        )?
+        .prepare_cached(PEEK)?
         .query_row(params![model, Place::READY_LAST.code()], |row| {
             Ok(Next { priority: rows::priority(row, 0)?, tenant: rows::parsed(row, 1)? })
         })
@@ -94,7 +99,7 @@ fn scan(
 
 /// Steps from model to model through the index, however many tasks each has.
 fn all_models(connection: &Connection) -> rusqlite::Result<Vec<i64>> {
-    let mut next = connection.prepare_cached("SELECT min(model) FROM task WHERE model > ?1")?;
+    let mut next = connection.prepare_cached(NEXT_MODEL)?;
     let mut models = Vec::new();
     let mut last = i64::MIN;
     while let Some(model) = next.query_row(params![last], |row| row.get::<_, Option<i64>>(0))? {
@@ -107,10 +112,7 @@ fn all_models(connection: &Connection) -> rusqlite::Result<Vec<i64>> {
 impl Scan {
     /// The numbers of the newest tasks that match, newest first.
     fn run(&self, connection: &Connection) -> rusqlite::Result<Vec<i64>> {
-        let mut query = connection.prepare_cached(
-            "SELECT seq FROM task WHERE model = ?1 AND place = ?2 AND seq < ?3 \
-             AND (?4 IS NULL OR tenant = ?4) ORDER BY seq DESC LIMIT ?5",
-        )?;
+        let mut query = connection.prepare_cached(NEWEST)?;
         let mut found: Vec<i64> = Vec::new();
         for model in &self.models {
             for place in &self.places {

@@ -97,12 +97,11 @@ async fn a_path_that_cannot_be_written_says_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_file_that_grew_too_large_for_the_disk_refuses_and_works_on() {
+async fn a_task_that_cannot_be_written_does_not_take_the_others_with_it() {
     let (_folder, options) = folder();
     let store = SqliteStore::open(&options).unwrap();
     let id = submit(&store, new_task()).await;
-    // The largest value that SQLite takes is 1,000,000,000 bytes: one such task stands for any that
-    // cannot be written, and it must not take its company with it.
+    // The largest value that SQLite takes has 1,000,000,000 bytes.
     let mut huge = new_task();
     huge.request.body = vec![0; 1_000_000_001].into();
     let small = new_task();

@@ -14,6 +14,19 @@ use crate::{
     standing::{Step, Tick},
 };
 
+pub(super) const DUE: &str = concat!(
+    "SELECT ",
+    entry_columns!(),
+    " FROM task WHERE place = ?1 AND due <= ?2 ORDER BY due LIMIT ?3"
+);
+
+/// `due IS NOT NULL` is always true of what runs; it lets SQLite use the index over `due`.
+pub(super) const OF_EARLIER: &str = concat!(
+    "SELECT ",
+    entry_columns!(),
+    " FROM task WHERE place = ?1 AND due IS NOT NULL AND owner <> ?2"
+);
+
 impl Ledger {
     pub(in crate::sqlite) fn sweep(
         &mut self,
@@ -64,23 +77,14 @@ impl Ledger {
 
     fn due(&self, place: Place, now: Timestamp, limit: u32) -> rusqlite::Result<Vec<Entry>> {
         self.connection
-            .prepare_cached(concat!(
-                "SELECT ",
-                entry_columns!(),
-                " FROM task WHERE place = ?1 AND due <= ?2 ORDER BY due LIMIT ?3"
-            ))?
+            .prepare_cached(DUE)?
             .query_map(params![place.code(), to_sql(now.millis()), limit], Entry::read)?
             .collect()
     }
 
     fn of_earlier_servers(&self) -> rusqlite::Result<Vec<Entry>> {
-        // `due IS NOT NULL` is always true of what runs; it lets SQLite use the index over `due`.
         self.connection
-            .prepare_cached(concat!(
-                "SELECT ",
-                entry_columns!(),
-                " FROM task WHERE place = ?1 AND due IS NOT NULL AND owner <> ?2"
-            ))?
+            .prepare_cached(OF_EARLIER)?
             .query_map(params![Place::Running.code(), to_sql(self.owner.0)], Entry::read)?
             .collect()
     }

@@ -27,6 +27,15 @@ macro_rules! entry_columns {
 }
 pub(super) use entry_columns;
 
+/// The codes of the ready lanes are the smallest, so the first entry of the index is the next.
+pub(super) const NEXT_READY: &str = concat!(
+    "SELECT ",
+    entry_columns!(),
+    " FROM task WHERE model = ?1 AND place <= ?2 ORDER BY place, seq LIMIT 1"
+);
+
+pub(super) const BY_ID: &str = concat!("SELECT ", entry_columns!(), " FROM task WHERE id = ?1");
+
 impl Entry {
     pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         let standing = rows::standing(row)?;
@@ -41,7 +50,7 @@ impl Entry {
 impl Ledger {
     pub(super) fn entry(&self, id: TaskId) -> rusqlite::Result<Option<Entry>> {
         self.connection
-            .prepare_cached(concat!("SELECT ", entry_columns!(), " FROM task WHERE id = ?1"))?
+            .prepare_cached(BY_ID)?
             .query_row(params![id.uuid().as_bytes()], Entry::read)
             .optional()
     }
@@ -97,11 +106,7 @@ impl Ledger {
     /// The next task of a model that can be claimed.
     pub(super) fn next_ready(&self, model: NameId) -> rusqlite::Result<Option<Entry>> {
         self.connection
-            .prepare_cached(concat!(
-                "SELECT ",
-                entry_columns!(),
-                " FROM task WHERE model = ?1 AND place <= ?2 ORDER BY place, seq LIMIT 1"
-            ))?
+            .prepare_cached(NEXT_READY)?
             .query_row(params![model, Place::READY_LAST.code()], Entry::read)
             .optional()
     }
