@@ -19,7 +19,7 @@ use crate::{Ask, Call, InFlight, Permit, call::Outgoing, lane::ModelLane, settle
 /// Attempts for a call that is never begun. With the waits below they span about three seconds:
 /// long enough for a local worker that just died to be noticed, after which the call waits in the
 /// queue for the next one.
-const ATTEMPTS_MAX: u32 = 16;
+const ATTEMPTS_MAX: usize = 16;
 /// Wait before the second attempt; it doubles up to [`WAIT_MAX`].
 const WAIT_FIRST: Duration = Duration::from_millis(5);
 /// Longest wait between two attempts.
@@ -124,8 +124,9 @@ impl Dispatcher {
             };
             let next_at = Instant::now() + wait;
             let is_last = attempt == ATTEMPTS_MAX || next_at >= deadline;
-            // An endpoint that knows when to come back is not asked before.
-            let is_resting = fault.retry_after.is_some_and(|rest| rest > WAIT_MAX);
+            // An endpoint that knows when to come back is not asked before; another one may be.
+            let is_resting =
+                fault.retry_after.is_some_and(|rest| rest > WAIT_MAX) && attempt >= lane.replicas();
             if is_last || is_resting || !outgoing.can_be_sent() {
                 return Err(fault);
             }

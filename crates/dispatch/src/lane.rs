@@ -47,6 +47,11 @@ impl ModelLane {
         &self.spec
     }
 
+    /// How many replicas it has now.
+    pub(crate) fn replicas(&self) -> usize {
+        self.state.lock().replicas.len()
+    }
+
     /// Waits for a place until `deadline`.
     pub(crate) async fn acquire(
         self: &Arc<Self>,

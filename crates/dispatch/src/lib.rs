@@ -6,15 +6,13 @@
 //! 2. `lane`: the queue of its model; the decisions are `policy::lane`'s.
 //! 3. `permit`: a place on a replica, given back by being dropped.
 //! 4. `dispatcher`: sends it, and tries another replica while nothing was begun.
-//! 5. `guarded`: the circuit breaker of endpoints that are only called.
-//! 6. `settle`: watches the answer until its last byte; then the place is free.
+//! 5. `settle`: watches the answer until its last byte; then the place is free.
 //!
 //! Absent on purpose: wire errors and records (`gateway`, `tasks`), who is healthy (`fleet`).
 
 mod call;
 mod dispatcher;
 mod guard;
-mod guarded;
 mod lane;
 mod permit;
 mod settle;
@@ -22,6 +20,5 @@ mod settle;
 pub use call::{Ask, Call, Route};
 pub use dispatcher::Dispatcher;
 pub use guard::InFlight;
-pub use guarded::Guarded;
 pub use permit::Permit;
 pub use settle::Tunnel;

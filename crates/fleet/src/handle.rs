@@ -13,6 +13,7 @@ use api::{
 };
 use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
+use telemetry::Metrics;
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 use types::{CallId, ErrorCode, Fault, ModelName, ModelSpec, WorkerId};
@@ -21,6 +22,7 @@ use uuid::Uuid;
 use crate::{
     Availability, Departure, FleetEvent, HttpEndpoint, Manner, ModelView, Replica, ReportListener,
     book::{Book, Effects, Held, Lingering},
+    guarded::Guarded,
 };
 
 /// Events that a slow supervisor may fall behind; it reads the views when it missed some.
@@ -54,6 +56,7 @@ struct Inner {
     views: ArcSwap<BTreeMap<ModelName, watch::Sender<Arc<ModelView>>>>,
     events: broadcast::Sender<FleetEvent>,
     listener: ArcSwapOption<Box<dyn ReportListener>>,
+    metrics: Metrics,
 }
 
 impl fmt::Debug for Fleet {
@@ -64,7 +67,7 @@ impl fmt::Debug for Fleet {
 
 impl Fleet {
     /// An empty fleet.
-    pub fn new(settings: FleetSettings) -> Self {
+    pub fn new(settings: FleetSettings, metrics: Metrics) -> Self {
         let (events, _) = broadcast::channel(EVENTS_BACKLOG_MAX);
         let inner = Inner {
             book: Mutex::new(Book::new(settings.clone())),
@@ -72,6 +75,7 @@ impl Fleet {
             views: ArcSwap::default(),
             events,
             listener: ArcSwapOption::empty(),
+            metrics,
         };
         Self { inner: Arc::new(inner) }
     }
@@ -110,9 +114,11 @@ impl Fleet {
         self.perform(effects);
     }
 
-    /// Adds an endpoint that does not know us, with room for `lanes` calls at once.
+    /// Adds an endpoint that does not know us, with room for `lanes` calls at once. Nobody tells us
+    /// when it is down, so it stands behind a circuit breaker.
     pub fn declare(&self, name: &ModelName, endpoint: Arc<dyn Endpoint>, lanes: u32) -> WorkerId {
         let id = WorkerId::new(Uuid::now_v7());
+        let guarded = Guarded::new(endpoint, self.inner.metrics.model(name));
         let description = Description {
             name: name.to_string(),
             version: String::new(),
@@ -128,7 +134,7 @@ impl Fleet {
             capacity: lanes,
             manner: Manner::Declared,
             description,
-            endpoint,
+            endpoint: Arc::new(guarded),
         };
         let effects = self.inner.book.lock().join(Arc::new(replica), None);
         self.perform(effects);
@@ -292,6 +298,9 @@ impl Fleet {
         }
         for event in effects.events {
             tracing::info!(?event, "fleet changed");
+            if let FleetEvent::Stuck { model, .. } = &event {
+                self.inner.metrics.model(model).stuck.inc();
+            }
             // Nobody listening is not an error.
             let _ = self.inner.events.send(event);
         }

@@ -4,12 +4,14 @@
 //!   events; `dispatch` follows a model's [`ModelView`].
 //! - `book` holds the state and decides; it is pure and takes `now` as an argument.
 //! - `connection`, `http_endpoint` speak HTTP to one worker, without a task of their own.
+//! - `guarded` is the circuit breaker in front of every declared endpoint.
 //!
 //! Absent on purpose: queues and fairness (`dispatch`), processes (`control`, `deploy`).
 
 mod book;
 mod connection;
 mod events;
+mod guarded;
 mod handle;
 mod http_endpoint;
 mod replica;

@@ -12,7 +12,7 @@ use std::{
 use api::worker::Address;
 use control::{Control, ControlSettings};
 use deploy::Local;
-use dispatch::{Dispatcher, Guarded};
+use dispatch::Dispatcher;
 use fleet::{Availability, Fleet, FleetSettings};
 use gateway::{Gateway, Inner, Server};
 use store::{SqliteOptions, SqliteStore};
@@ -104,7 +104,7 @@ impl House {
         let (internal_door, address) = listen::open_internal(configured, &run_dir).await?;
         let (end, control_stop) = (CancellationToken::new(), CancellationToken::new());
 
-        let fleet = Fleet::new(fleet_settings(&settings));
+        let fleet = Fleet::new(fleet_settings(&settings), metrics.clone());
         let dispatcher = Dispatcher::new(fleet.clone(), metrics.clone(), end.clone());
         let store = open_store(&settings).await?;
         let tasks =
@@ -137,7 +137,7 @@ impl House {
         let internal = Server::internal(gateway.clone(), end.clone())
             .map_err(|error| system("start a thread", error))?;
         internal.listen(internal_door.listener);
-        let opener = Opener { fleet, dispatcher, control, metrics };
+        let opener = Opener { fleet, dispatcher, control };
         for (name, spec) in &settings.models {
             opener.open(name, spec).await;
         }
@@ -186,7 +186,6 @@ struct Opener {
     fleet: Fleet,
     dispatcher: Dispatcher,
     control: Control,
-    metrics: Metrics,
 }
 
 impl Opener {
@@ -210,8 +209,7 @@ impl Opener {
     fn declare(&self, name: &ModelName, spec: &ModelSpec) {
         match adapters::build(name, spec, &|variable| std::env::var(variable).ok()) {
             Ok(endpoint) => {
-                let guarded = Guarded::new(endpoint, self.metrics.model(name));
-                self.fleet.declare(name, Arc::new(guarded), spec.num_workers);
+                self.fleet.declare(name, endpoint, spec.num_workers);
                 self.fleet.set_availability(name, Availability::Ready);
             }
             Err(unavailable) => {

@@ -75,6 +75,17 @@ pub struct Breaker {
     era: u64,
 }
 
+/// Whether a breaker lets calls through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Circuit {
+    /// All of them.
+    Closed,
+    /// One at a time, to see.
+    HalfOpen,
+    /// None.
+    Open,
+}
+
 #[derive(Debug, Clone, Copy)]
 enum State {
     /// The latest counted calls as bits, the newest lowest; a set bit is a failure.
@@ -144,9 +155,13 @@ impl Breaker {
         }
     }
 
-    /// Whether calls pass freely.
-    pub const fn is_closed(&self) -> bool {
-        matches!(self.state, State::Closed { .. })
+    /// Where it stands. An open one whose time is up stays open until the next call asks.
+    pub const fn circuit(&self) -> Circuit {
+        match self.state {
+            State::Closed { .. } => Circuit::Closed,
+            State::HalfOpen { .. } => Circuit::HalfOpen,
+            State::Open { .. } => Circuit::Open,
+        }
     }
 
     fn count(&mut self, recent: u64, now: Instant) {
@@ -203,6 +218,7 @@ mod tests {
     fn a_probe_that_learned_nothing_is_followed_by_another() {
         check("500 500 500 wait 503 gone 429 200", "closed");
         check("500 500 500 wait 503 500", "open");
+        check("500 500 500 wait 503", "half-open");
     }
 
     #[test]
@@ -214,7 +230,9 @@ mod tests {
     #[test]
     fn others_wait_while_the_probe_is_under_way() {
         let (mut breaker, now) = opened();
+        assert_eq!(breaker.circuit(), Circuit::Open);
         let probe = breaker.enter(now).unwrap();
+        assert_eq!(breaker.circuit(), Circuit::HalfOpen);
         assert_eq!(breaker.enter(now), Err(Open { retry_after: Duration::ZERO }));
         breaker.ended(probe, CallEnd::Answered, now);
         assert!(breaker.enter(now).is_ok());
@@ -231,7 +249,7 @@ mod tests {
         }
         assert_eq!(breaker.enter(now), Err(Open { retry_after: LIMITS.open_for }));
         breaker.ended(early, CallEnd::Answered, now);
-        assert!(!breaker.is_closed());
+        assert_eq!(breaker.circuit(), Circuit::Open);
     }
 
     #[test]
@@ -281,7 +299,11 @@ mod tests {
             let pass = breaker.enter(now).unwrap();
             breaker.ended(pass, end, now);
         }
-        let state = if breaker.is_closed() { "closed" } else { "open" };
+        let state = match breaker.circuit() {
+            Circuit::Closed => "closed",
+            Circuit::HalfOpen => "half-open",
+            Circuit::Open => "open",
+        };
         assert_eq!(state, then, "after `{story}`");
     }
 }

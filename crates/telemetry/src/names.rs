@@ -83,7 +83,7 @@ names! {
     MODEL_TASKS Counter "modelyard_model_task_transitions" ["model" "state"]
         "Durable tasks that entered a state";
     MODEL_BREAKER Gauge "modelyard_model_breaker_state" ["model"]
-        "Circuit breaker of the model: 0 closed, 1 half open, 2 open";
+        "Circuit breaker of the model's endpoints, the worst of them: 0 closed, 1 half open, 2 open";
     HTTP_REQUESTS Counter "modelyard_http_requests" ["route" "status"]
         "Answered requests by route template and HTTP status";
     HTTP_CONNECTIONS Gauge "modelyard_http_open_connections" []

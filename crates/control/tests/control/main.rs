@@ -67,7 +67,6 @@ async fn a_worker_whose_process_dies_is_gone_at_once_and_replaced() {
     let first = stage.running("m", 1).await.remove(0);
     stage.register("m", &first);
     stage.becomes("m", Availability::Ready).await;
-
     stage.until("the first load is over", || !stage.is_loading("m")).await;
 
     stage.kill(&first).await;
@@ -103,7 +102,8 @@ async fn a_stuck_worker_is_replaced_and_ended_by_force() {
     stage.register("m", &second);
     stage.until_ended(&first).await;
     stage.until("only the new one is left", || stage.members("m").len() == 1).await;
-    assert_eq!(stage.metrics.model(&stage::name("m")).restarts.get(), 1);
+    let metrics = stage.metrics.model(&stage::name("m"));
+    assert_eq!((metrics.restarts.get(), metrics.stuck.get()), (1, 1));
 }
 
 #[tokio::test]

@@ -38,17 +38,18 @@ impl Stage {
         let shutdown = CancellationToken::new();
         let (local, deployer) = Local::new().unwrap();
         tokio::spawn(deployer.run(CancellationToken::new()));
-        let fleet = Fleet::new(FleetSettings {
+        let metrics = Metrics::new("test");
+        let joining = FleetSettings {
             heartbeat: Duration::from_millis(200),
             lease: LONG,
             join_token: "secret".into(),
             epoch: 1,
-        });
+        };
+        let fleet = Fleet::new(joining, metrics.clone());
         let timekeeper = fleet.clone();
         let stop = shutdown.clone();
         tokio::spawn(async move { timekeeper.keep_time(stop).await });
 
-        let metrics = Metrics::new("test");
         let settings = ControlSettings {
             run_dir: folder.path().into(),
             config_dir: folder.path().into(),

@@ -82,7 +82,7 @@ impl House {
             join_token: String::new(),
             epoch: 1,
         };
-        let fleet = Fleet::new(settings);
+        let fleet = Fleet::new(settings, Metrics::new("test"));
         let model: ModelName = "echo".parse().unwrap();
         fleet.add_model(&model, Arc::new(spec));
         let stop = CancellationToken::new();

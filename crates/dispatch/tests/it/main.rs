@@ -137,6 +137,35 @@ async fn what_was_not_begun_goes_to_another_replica() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn while_one_endpoint_rests_its_calls_go_to_the_other() {
+    let house = House::with(ModelSpec::default());
+    let down = house.declare(8, |_| {
+        Reply::Fail(EndpointError::not_begun(Fault::new(ErrorCode::WorkerFailed, "down")))
+    });
+    house.declare(8, |_| Reply::Now(ok("")));
+    for _ in 0..64 {
+        house.dispatcher.call(house.call()).await.unwrap();
+    }
+    assert_eq!(down.calls(), 16, "then its breaker opened");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_whose_only_endpoint_rests_refuses_at_once() {
+    let house = House::with(ModelSpec::default());
+    let down = house.declare(8, |_| {
+        Reply::Fail(EndpointError::maybe_begun(Fault::new(ErrorCode::WorkerFailed, "down")))
+    });
+    for _ in 0..16 {
+        house.dispatcher.call(house.call()).await.err().unwrap();
+    }
+    let begin = tokio::time::Instant::now();
+    let fault = house.dispatcher.call(house.call()).await.err().unwrap();
+    assert_eq!(fault.code, ErrorCode::ModelUnavailable);
+    assert!(fault.retry_after.is_some());
+    assert_eq!((begin.elapsed(), down.calls()), (Duration::ZERO, 16));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_may_have_begun_is_not_sent_twice() {
     let house = House::with(ModelSpec::default());
     let peer = house.declare(8, |_| {

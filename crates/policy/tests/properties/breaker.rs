@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use policy::breaker::{Breaker, BreakerLimits, CallEnd, Pass};
+use policy::breaker::{Breaker, BreakerLimits, CallEnd, Circuit, Pass};
 use proptest::{prelude::*, sample::Index};
 
 const OPEN_FOR: Duration = Duration::from_secs(10);
@@ -114,7 +114,7 @@ proptest! {
                 }
                 Step::End(..) => {}
             }
-            prop_assert_eq!(breaker.is_closed(), rules.opened.is_none());
+            prop_assert_eq!(breaker.circuit() == Circuit::Closed, rules.opened.is_none());
         }
     }
 }

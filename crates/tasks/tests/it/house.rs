@@ -138,15 +138,16 @@ impl House {
 
     /// Tasks in `store`, running.
     pub(crate) fn on(store: Arc<dyn TaskStore>, spec: ModelSpec, settings: TaskSettings) -> Self {
-        let fleet = Fleet::new(FleetSettings {
+        let settings_of_fleet = FleetSettings {
             heartbeat: Duration::from_secs(10),
             lease: Duration::from_secs(30),
             join_token: String::new(),
             epoch: 1,
-        });
+        };
+        let (metrics, stop) = (Metrics::new("test"), CancellationToken::new());
+        let fleet = Fleet::new(settings_of_fleet, metrics.clone());
         let model: ModelName = "echo".parse().unwrap();
         fleet.add_model(&model, Arc::new(spec));
-        let (metrics, stop) = (Metrics::new("test"), CancellationToken::new());
         let dispatcher = Dispatcher::new(fleet.clone(), metrics.clone(), CancellationToken::new());
         dispatcher.add_model(&model);
         let tasks = Tasks::new(store.clone(), dispatcher.clone(), metrics, settings);

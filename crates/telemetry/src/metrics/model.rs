@@ -3,6 +3,7 @@
 use std::{borrow::Cow, time::Duration};
 
 use api::task::TaskState;
+use parking_lot::Mutex;
 use types::{ErrorCode, ModelName};
 
 use super::{
@@ -74,7 +75,7 @@ impl ReplicaState {
     }
 }
 
-/// Whether calls are let through to a model that has been failing.
+/// Whether calls are let through to an endpoint that has been failing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Breaker {
     /// All are let through.
@@ -142,6 +143,8 @@ pub struct ModelMetrics {
     refusals: LazyCounters<2>,
     tasks: LazyCounters<2>,
     breaker: Level,
+    /// Endpoints by the state of their breaker.
+    breakers: Mutex<[usize; 3]>,
 }
 
 impl ModelMetrics {
@@ -175,6 +178,7 @@ impl ModelMetrics {
                 TaskState::ALL[slot].as_str()
             }),
             breaker: families.breaker.with(&one()),
+            breakers: Mutex::default(),
         };
         // A dashboard wants to see the first call as a step from 0, not as a line out of nowhere.
         metrics.calls.at(Outcome::Completed.slot());
@@ -202,9 +206,18 @@ impl ModelMetrics {
         &self.replicas[state as usize]
     }
 
-    /// The breaker changed.
-    pub fn breaker(&self, state: Breaker) {
-        self.breaker.set(state as usize);
+    /// The breaker of one of its endpoints changed. An endpoint comes `from` nowhere and goes `to`
+    /// nowhere.
+    pub fn breaker_changed(&self, from: Option<Breaker>, to: Option<Breaker>) {
+        let mut endpoints = self.breakers.lock();
+        if let Some(state) = from {
+            endpoints[state as usize] = endpoints[state as usize].saturating_sub(1);
+        }
+        if let Some(state) = to {
+            endpoints[state as usize] += 1;
+        }
+        let worst = endpoints.iter().rposition(|&count| count > 0).unwrap_or(0);
+        self.breaker.set(worst);
     }
 }
 

@@ -45,7 +45,8 @@ fn states_are_told_apart_by_label_and_the_breaker_by_number() {
     let echo = metrics.model(&"echo".parse().unwrap());
     echo.replicas(ReplicaState::Ready).set(2);
     echo.task_entered(TaskState::Queued);
-    echo.breaker(Breaker::Open);
+    echo.breaker_changed(None, Some(Breaker::Closed));
+    echo.breaker_changed(Some(Breaker::Closed), Some(Breaker::Open));
     shows(
         &metrics,
         &[
@@ -55,6 +56,23 @@ fn states_are_told_apart_by_label_and_the_breaker_by_number() {
             r#"modelyard_model_breaker_state{model="echo"} 2"#,
         ],
     );
+}
+
+#[test]
+fn of_the_breakers_of_several_endpoints_the_worst_is_shown() {
+    let metrics = Metrics::new("test");
+    let echo = metrics.model(&"echo".parse().unwrap());
+    let changes = |from, to| {
+        echo.breaker_changed(from, to);
+        let text = metrics.encode();
+        let shown = text.split_once(r#"modelyard_model_breaker_state{model="echo"} "#).unwrap().1;
+        shown.chars().next().unwrap()
+    };
+    assert_eq!(changes(None, Some(Breaker::Closed)), '0');
+    assert_eq!(changes(None, Some(Breaker::Open)), '2');
+    assert_eq!(changes(Some(Breaker::Closed), Some(Breaker::HalfOpen)), '2');
+    assert_eq!(changes(Some(Breaker::Open), None), '1', "the open one was withdrawn");
+    assert_eq!(changes(Some(Breaker::HalfOpen), None), '0');
 }
 
 #[test]
