@@ -26,6 +26,11 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long connections may take to send what is left of their answers, once no call runs.
 const FAREWELL_MAX: Duration = Duration::from_secs(1);
 
+/// A timer that is always set. Each call with a deadline sets one of its own, usually for many
+/// seconds; where none is set that ends earlier, tokio's timer writes to its wake-up descriptor for
+/// each of them, which costs a system call and an empty poll.
+const PULSE: Duration = Duration::from_millis(500);
+
 /// What all connections of a worker share.
 pub(crate) struct Server {
     pub(crate) routes: RouteTable,
@@ -49,9 +54,11 @@ impl Server {
 /// Dropping it ends them all at once.
 pub(crate) async fn accept(listener: Listener, server: Arc<Server>, closing: CancellationToken) {
     let mut connections = JoinSet::new();
+    let mut pulse = tokio::time::interval(PULSE);
     loop {
         tokio::select! {
             () = closing.cancelled() => break,
+            _ = pulse.tick() => {}
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
                 Ok(Stream::Unix(stream)) => {
