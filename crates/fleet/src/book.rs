@@ -1,22 +1,17 @@
 //! The state of the fleet and every decision about it. Pure: `now` comes in, effects go out.
 
-use std::{
-    any::Any,
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-    time::{Duration, Instant},
-};
+mod worker;
+
+use std::{any::Any, collections::BTreeMap, sync::Arc, time::Instant};
 
 use api::worker::{Heartbeat, Report};
+use policy::health::Health;
 use types::{CallId, ErrorCode, Fault, ModelName, ModelSpec, WorkerId};
 
 use crate::{
     Availability, Departure, FleetEvent, Member, ModelView, Phase, Replica, handle::FleetSettings,
 };
-
-/// Time that a heartbeat may be under way. A call that ended in this span is not yet taken for
-/// ended just because a heartbeat does not list it: it may have begun after that was written.
-const HEARTBEAT_TRANSIT_MAX: Duration = Duration::from_secs(1);
+use worker::Worker;
 
 /// Something that is released, by being dropped, when a cancelled call has really ended.
 pub(crate) type Held = Box<dyn Any + Send>;
@@ -27,16 +22,8 @@ pub(crate) struct Lingering {
     pub held: Held,
     /// Since when we want it to end.
     pub since: Instant,
-    /// When it counts as stuck: its timeout plus one heartbeat.
-    pub stuck_at: Instant,
-}
-
-struct Worker {
-    replica: Arc<Replica>,
-    phase: Phase,
-    /// None for declared endpoints, which hold no lease.
-    lease_until: Option<Instant>,
-    lingering: HashMap<CallId, Lingering>,
+    /// When its time is up.
+    pub timeout_at: Instant,
 }
 
 struct Model {
@@ -106,9 +93,7 @@ impl Book {
             model: replica.model.clone(),
         };
         let touched = vec![replica.model.clone()];
-        let worker =
-            Worker { phase: Phase::Ready, lease_until, lingering: HashMap::new(), replica };
-        self.workers.insert(worker.replica.id, worker);
+        self.workers.insert(replica.id, Worker::new(replica, lease_until));
         Effects { touched, events: vec![joined], ..Effects::default() }
     }
 
@@ -119,41 +104,23 @@ impl Book {
         heartbeat: &Heartbeat,
         now: Instant,
     ) -> Result<Effects, Fault> {
-        let lease = self.settings.lease;
         let worker = self.workers.get_mut(&id).ok_or_else(|| unknown(id))?;
-        worker.lease_until = Some(now + lease);
-        let ended: Vec<CallId> = worker
-            .lingering
-            .iter()
-            .filter(|(call, lingering)| {
-                now.saturating_duration_since(lingering.since) > HEARTBEAT_TRANSIT_MAX
-                    && !heartbeat.running.iter().any(|running| running.call_id == **call)
-            })
-            .map(|(call, _)| *call)
-            .collect();
-        let released =
-            ended.iter().filter_map(|call| worker.lingering.remove(call)).map(|l| l.held).collect();
+        worker.lease_until = Some(now + self.settings.lease);
+        let released = worker.heard(heartbeat, now);
+        let model = self.models.get(&worker.replica.model);
+        let silence_max = model.and_then(|model| model.spec.progress_timeout());
+        let silent = silence_max.map(|max| worker.silent(heartbeat, max, now)).unwrap_or_default();
+        let health = worker.health(&silent, self.settings.heartbeat, now);
         let mut effects = Effects { released, ..Effects::default() };
-        if let Some(call) = self.without_progress(id, heartbeat) {
-            self.mark_stuck(id, call, &mut effects);
-        }
+        self.act_on(id, health, &mut effects);
         Ok(effects)
-    }
-
-    /// The call of this heartbeat that has shown no progress for longer than its model allows.
-    fn without_progress(&self, id: WorkerId, heartbeat: &Heartbeat) -> Option<CallId> {
-        let worker = self.workers.get(&id)?;
-        let limit = self.models.get(&worker.replica.model)?.spec.progress_timeout()?
-            + self.settings.heartbeat;
-        let idle = |idle_ms| Duration::from_millis(idle_ms) > limit;
-        heartbeat.running.iter().find(|call| idle(call.idle_ms)).map(|call| call.call_id)
     }
 
     /// A call was cancelled; `lingering.held` is kept until the worker says that it ended.
     pub(crate) fn linger(&mut self, id: WorkerId, call: CallId, lingering: Lingering) -> Effects {
         match self.workers.get_mut(&id) {
             Some(worker) => {
-                worker.lingering.insert(call, lingering);
+                worker.linger(call, lingering);
                 Effects::default()
             }
             None => Effects { released: vec![lingering.held], ..Effects::default() },
@@ -166,10 +133,9 @@ impl Book {
         let released = reports
             .iter()
             .filter_map(|report| match report {
-                Report::Ended { call_id, .. } => worker.lingering.remove(call_id),
+                Report::Ended { call_id, .. } => worker.ended(*call_id),
                 Report::Progress { .. } => None,
             })
-            .map(|lingering| lingering.held)
             .collect();
         Ok(Effects { released, ..Effects::default() })
     }
@@ -195,11 +161,8 @@ impl Book {
             model: worker.replica.model.clone(),
             departure,
         };
-        Effects {
-            released: worker.lingering.into_values().map(|lingering| lingering.held).collect(),
-            touched: vec![worker.replica.model.clone()],
-            events: vec![gone],
-        }
+        let touched = vec![worker.replica.model.clone()];
+        Effects { released: worker.into_held(), touched, events: vec![gone] }
     }
 
     /// The workers that a process was.
@@ -210,29 +173,25 @@ impl Book {
 
     /// Finds what time alone has changed: expired leases, and cancelled calls that did not end.
     pub(crate) fn sweep(&mut self, now: Instant) -> Effects {
+        let judged: Vec<(WorkerId, Health)> = self
+            .workers
+            .iter()
+            .map(|(id, worker)| (*id, worker.health(&[], self.settings.heartbeat, now)))
+            .filter(|(_, health)| *health != Health::Well)
+            .collect();
         let mut effects = Effects::default();
-        let expired: Vec<WorkerId> = self
-            .workers
-            .iter()
-            .filter(|(_, worker)| worker.lease_until.is_some_and(|until| until <= now))
-            .map(|(id, _)| *id)
-            .collect();
-        for id in expired {
-            effects.append(self.leave(id, Departure::Lost));
-        }
-        let overdue: Vec<(WorkerId, CallId)> = self
-            .workers
-            .iter()
-            .filter(|(_, worker)| worker.phase != Phase::Stuck)
-            .filter_map(|(id, worker)| {
-                let late = worker.lingering.iter().find(|(_, call)| call.stuck_at <= now);
-                late.map(|(call, _)| (*id, *call))
-            })
-            .collect();
-        for (id, call) in overdue {
-            self.mark_stuck(id, call, &mut effects);
+        for (id, health) in judged {
+            self.act_on(id, health, &mut effects);
         }
         effects
+    }
+
+    fn act_on(&mut self, id: WorkerId, health: Health, effects: &mut Effects) {
+        match health {
+            Health::Well => {}
+            Health::Stuck { call } => self.mark_stuck(id, call, effects),
+            Health::Lost => effects.append(self.leave(id, Departure::Lost)),
+        }
     }
 
     fn mark_stuck(&mut self, id: WorkerId, call: CallId, effects: &mut Effects) {

@@ -254,8 +254,7 @@ impl Fleet {
     /// A call was cancelled. `held` is dropped when the worker says that it ended, or is gone;
     /// if neither happens by `timeout_at` plus one heartbeat, the worker is stuck.
     pub fn linger(&self, id: WorkerId, call: CallId, timeout_at: Instant, held: Held) {
-        let stuck_at = timeout_at + self.inner.settings.heartbeat;
-        let lingering = Lingering { held, since: Instant::now(), stuck_at };
+        let lingering = Lingering { held, since: Instant::now(), timeout_at };
         let effects = self.inner.book.lock().linger(id, call, lingering);
         self.perform(effects);
     }

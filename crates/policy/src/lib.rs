@@ -7,7 +7,7 @@
 //! - [`batch`]: which calls are given to the code together
 //! - [`breaker`]: whether calls to an endpoint are worth making at all
 //! - [`fair`]: who is next among tenants (deficit round robin)
-//! - [`health`]: whether a replica works, by its calls and its lease
+//! - [`health`]: whether a worker works, by its calls and its lease
 //! - [`lane`]: the queue and the replicas of one model: admission, fairness, placement
 //! - [`placement`]: which replica takes a call
 //! - [`random`]: draws that repeat with their seed

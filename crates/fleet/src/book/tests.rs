@@ -1,6 +1,9 @@
 //! Stories about workers that come, work, hang and go.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use api::{
     Body, Endpoint,
@@ -80,7 +83,7 @@ impl Story {
         let lingering = Lingering {
             held: Box::new(Flag(self.released.clone())),
             since: self.at(at),
-            stuck_at: self.at(timeout_at) + HEARTBEAT,
+            timeout_at: self.at(timeout_at),
         };
         drop(self.book.linger(WORKER, CALL, lingering));
     }

@@ -1,35 +1,27 @@
-//! Health: a busy worker is never taken for a stuck one, and looking again is never too late.
+//! Health: a busy worker is never taken for a stuck one, and a lost one never for a living one.
 
 use std::time::{Duration, Instant};
 
-use policy::health::{CallHealth, Health, HeldCall, Replica, Stage};
+use policy::health::{CallHealth, Health, HeldCall, Worker};
 use proptest::prelude::*;
 use types::CallId;
 
 const HEARTBEAT: Duration = Duration::from_secs(2);
 
-/// Calls of the hour after `start`, limits in seconds.
+/// Calls of the hour after `start`.
 fn calls(start: Instant) -> impl Strategy<Value = Vec<HeldCall>> {
-    let limit = || prop::option::of(1..1000u64);
-    let call = (0..3600u64, 0..1000u64, limit(), limit(), limit()).prop_map(
-        move |(begun, progress, timeout, progress_timeout, cancel)| {
-            let begun = start + Duration::from_secs(begun);
-            let after_begin = |seconds| begun + Duration::from_secs(seconds);
-            HeldCall {
-                call: CallId::new(uuid::Uuid::from_u128(progress.into())),
-                begun,
-                progress: after_begin(progress),
-                timeout: timeout.map(Duration::from_secs),
-                progress_timeout: progress_timeout.map(Duration::from_secs),
-                cancel_asked: cancel.map(after_begin),
-            }
+    let moment = move || {
+        prop::option::of((0..3600u64).prop_map(move |second| start + Duration::from_secs(second)))
+    };
+    let call = (any::<u128>(), moment(), moment(), moment()).prop_map(
+        |(id, timeout_at, silent_at, cancel_asked)| HeldCall {
+            call: CallId::new(uuid::Uuid::from_u128(id)),
+            timeout_at,
+            silent_at,
+            cancel_asked,
         },
     );
     prop::collection::vec(call, 0..6)
-}
-
-fn stages() -> impl Strategy<Value = Stage> {
-    prop::sample::select(vec![Stage::Starting, Stage::Ready, Stage::Draining, Stage::Gone])
 }
 
 /// A moment to build the others from; only differences matter.
@@ -44,48 +36,40 @@ proptest! {
     #[test]
     fn inside_its_limits_no_call_is_evidence_of_a_stall(
         calls in calls(epoch()),
-        stage in stages(),
-        after in 0..8000u64,
+        after in 0..4000u64,
+        lease in prop::option::of(0..4000u64),
     ) {
         let now = epoch() + Duration::from_secs(after);
-        let lease_until = now + Duration::from_secs(1);
-        let replica = Replica { stage, lease_until, heartbeat: HEARTBEAT, calls: &calls };
+        let lease_until = lease.map(|second| epoch() + Duration::from_secs(second));
+        let health = Worker { lease_until, heartbeat: HEARTBEAT, calls: calls.iter() }.health(now);
+
+        let is_past = |at: Option<Instant>| at.is_some_and(|at| now >= at + HEARTBEAT);
         let proves_a_stall = |call: &HeldCall| {
-            let passed = |from: Instant, limit: Option<Duration>| {
-                limit.is_some_and(|limit| now >= from + limit + HEARTBEAT)
-            };
-            let outlived = passed(call.begun, call.timeout)
-                || passed(call.progress, call.progress_timeout);
-            outlived && call.cancel_asked.is_some_and(|asked| now >= asked + HEARTBEAT)
+            (is_past(call.timeout_at) || is_past(call.silent_at)) && is_past(call.cancel_asked)
         };
-        let is_stuck = matches!(replica.health(now), Health::Stuck { .. });
-        prop_assert_eq!(is_stuck, stage != Stage::Gone && calls.iter().any(proves_a_stall));
+        let is_lost = lease_until.is_some_and(|until| until <= now);
+        prop_assert_eq!(health == Health::Lost, is_lost);
+        let is_stuck = matches!(health, Health::Stuck { .. });
+        prop_assert_eq!(is_stuck, !is_lost && calls.iter().any(proves_a_stall));
         for call in &calls {
             let is_inside = call.due().is_none_or(|due| now < due);
             prop_assert!(!is_inside || call.health(HEARTBEAT, now) == CallHealth::Fine);
+            prop_assert_eq!(call.health(HEARTBEAT, now) == CallHealth::Stuck, proves_a_stall(call));
         }
     }
 
     #[test]
-    fn nothing_changes_before_the_moment_to_look_again(
+    fn the_call_that_is_named_has_been_stuck_for_longest(
         calls in calls(epoch()),
-        stage in stages(),
-        after in 0..8000u64,
-        lease in 0..600u64,
-        share in 0.0..1.0f64,
+        after in 0..4000u64,
+        earlier in 0..4000u64,
     ) {
-        let now = epoch() + Duration::from_secs(after);
-        let lease_until = now + Duration::from_secs(lease);
-        let replica = Replica { stage, lease_until, heartbeat: HEARTBEAT, calls: &calls };
-        let judged = |at| {
-            // Of several stuck calls the name may differ; that it is stuck may not.
-            let health = std::mem::discriminant(&replica.health(at));
-            (health, replica.overdue(at).collect::<Vec<_>>())
-        };
-        let between = match replica.look_again(now) {
-            Some(at) => now + (at - now - Duration::from_nanos(1)).mul_f64(share),
-            None => now + Duration::from_secs(100_000).mul_f64(share),
-        };
-        prop_assert_eq!(judged(between), judged(now));
+        let worker = || Worker { lease_until: None, heartbeat: HEARTBEAT, calls: calls.iter() };
+        let at = |second| epoch() + Duration::from_secs(second);
+        let Health::Stuck { call } = worker().health(at(after)) else { return Ok(()) };
+        match worker().health(at(earlier.min(after))) {
+            Health::Stuck { call: before } => prop_assert_eq!(before, call),
+            health => prop_assert_eq!(health, Health::Well),
+        }
     }
 }
