@@ -123,10 +123,14 @@ impl FromStr for Address {
     fn from_str(text: &str) -> Result<Self, String> {
         match text.split_once(':') {
             Some(("unix", path)) if !path.is_empty() => Ok(Self::Unix(path.into())),
-            Some(("tcp", host)) if host.contains(':') => Ok(Self::Tcp(host.into())),
+            Some(("tcp", host)) if has_port(host) => Ok(Self::Tcp(host.into())),
             _ => Err(format!("`{text}` is not an address; write `unix:/path` or `tcp:host:port`")),
         }
     }
+}
+
+fn has_port(host: &str) -> bool {
+    host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok())
 }
 
 impl TryFrom<String> for Address {
@@ -301,7 +305,7 @@ mod tests {
         for text in ["unix:/run/a.sock", "tcp:127.0.0.1:0", "tcp:[::1]:80"] {
             assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
         }
-        for text in ["", "unix:", "tcp:host", "http://host:1"] {
+        for text in ["", "unix:", "tcp:host", "tcp:host:", "tcp:host:port", "http://host:1"] {
             assert!(text.parse::<Address>().is_err(), "{text}");
         }
     }

@@ -1,6 +1,7 @@
 //! A worker, or any program that serves HTTP/1.1, as an endpoint.
 
 use std::{
+    error::Error,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -138,6 +139,10 @@ impl Pool {
 }
 
 fn broken(error: hyper::Error) -> Fault {
+    // The body of the request was refused while it was sent on; that is not the worker's fault.
+    if let Some(refusal) = error.source().and_then(|cause| cause.downcast_ref::<Fault>()) {
+        return Fault::new(refusal.code, refusal.detail.clone());
+    }
     let detail = if error.is_parse() {
         "the worker answered something that is not HTTP"
     } else {

@@ -19,7 +19,7 @@ use uuid::Uuid;
 use crate::{
     Gateway,
     failure::{Failure, Family, render},
-    routes,
+    lingering, routes,
 };
 
 /// Who comes in by a door.
@@ -57,11 +57,11 @@ impl Door {
     /// Answers one request. Never fails, never panics.
     pub(crate) async fn answer<B>(&self, request: Request<B>) -> Result<Response, Infallible>
     where
-        B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
+        B: http_body::Body<Data = bytes::Bytes> + Unpin + Send + 'static,
         B::Error: Into<api::BoxError>,
     {
         let started = Instant::now();
-        let mut request = request.map(Body::new);
+        let (mut request, rest) = lingering::watched(request);
         let method = request.method().clone();
         let path = request.uri().path().to_owned();
         let (id, bad_id) = request_id(&request);
@@ -73,6 +73,9 @@ impl Door {
         let text = id.to_str().unwrap_or_default();
         let mut response = render(response, Family::of(&path), text);
         let status = response.status().as_u16();
+        if let Some(rest) = rest.filter(|_| status >= 400) {
+            rest.read().await;
+        }
         match self.visitors {
             Visitors::Clients => {
                 self.gateway.metrics.route(routes::template(&path)).answered(status);

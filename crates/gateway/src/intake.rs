@@ -39,7 +39,15 @@ pub(crate) async fn take(body: axum::body::Body, bytes_max: usize) -> Result<Bod
         Some(length) if length <= REPEATABLE_BYTES_MAX => {
             Ok(Body::full(read(body, bytes_max).await?))
         }
-        _ => Ok(Body::stream(Limited::new(body, bytes_max))),
+        _ => {
+            let limited = Limited::new(body, bytes_max);
+            // Whoever sends it on meets the refusal in the middle.
+            let refusal = move |error: api::BoxError| match error.is::<LengthLimitError>() {
+                true => too_large(bytes_max).0.into(),
+                false => error,
+            };
+            Ok(Body::stream(limited.map_err(refusal)))
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use axum::{
     response::Response,
     routing::{delete, post, put},
 };
-use http::{StatusCode, header};
+use http::{StatusCode, header, uri::PathAndQuery};
 use types::{ErrorCode, WorkerId};
 
 use crate::{Gateway, failure::Failure};
@@ -49,7 +49,23 @@ async fn register(
     body: Result<Json<Registration>, JsonRejection>,
 ) -> Result<Json<Membership>, Failure> {
     let Json(registration) = body.map_err(bad_body)?;
+    check(&registration)?;
     Ok(Json(gateway.fleet.register(registration)?))
+}
+
+/// Checks what every call of this worker depends on.
+fn check(registration: &Registration) -> Result<(), Failure> {
+    let path = &registration.description.default_route;
+    if !path.starts_with('/') || path.parse::<PathAndQuery>().is_err() {
+        let detail = "description.default_route must be a path with its leading slash";
+        return Err(Failure::new(ErrorCode::InvalidRequest, detail));
+    }
+    let is_sendable = |token: &String| token.bytes().all(|byte| byte.is_ascii_graphic());
+    if !registration.token.as_ref().is_none_or(is_sendable) {
+        let detail = "token must consist of visible ASCII characters";
+        return Err(Failure::new(ErrorCode::InvalidRequest, detail));
+    }
+    Ok(())
 }
 
 async fn heartbeat(
@@ -85,6 +101,7 @@ fn worker_id(text: &str) -> Result<WorkerId, Failure> {
     })
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "fits map_err")]
 fn bad_body(rejection: JsonRejection) -> Failure {
     Failure::new(ErrorCode::InvalidJson, rejection.body_text())
 }

@@ -9,6 +9,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use dispatch::{Call, Route};
 use http::{HeaderValue, header, response::Parts};
 use http_body_util::BodyExt;
+use serde::de::IgnoredAny;
 use types::{CallId, ErrorCode, Fault, TaskId};
 use uuid::Uuid;
 
@@ -65,6 +66,7 @@ pub(crate) async fn invoke(
         record.refused(parts.status, &result);
         return Ok(send_on(parts, Body::full(result)));
     }
+    check_answer(&result).inspect_err(|fault| record.failed(fault))?;
     let wrapped = wrap(task_id, &result);
     record.completed(Some(result));
     parts.headers.remove(header::CONTENT_LENGTH);
@@ -94,6 +96,14 @@ async fn collect(body: Body) -> Result<Bytes, Fault> {
             .caused_by(error),
         }),
     }
+}
+
+/// Checks that an answer can stand in the envelope: what is no JSON would spoil all of it.
+fn check_answer(result: &[u8]) -> Result<(), Fault> {
+    serde_json::from_slice::<IgnoredAny>(result).map(drop).map_err(|error| {
+        let detail = "the worker answered with a body that is not the JSON it announces";
+        Fault::new(ErrorCode::WorkerFailed, detail).caused_by(error)
+    })
 }
 
 /// Puts the answer, verbatim, into its envelope.

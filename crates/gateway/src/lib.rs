@@ -21,6 +21,7 @@ mod health;
 mod intake;
 mod internal;
 mod invoke;
+mod lingering;
 mod openai;
 pub mod openapi;
 mod operations;

@@ -53,7 +53,7 @@ impl Server {
     pub fn public(gateway: Gateway, stop: CancellationToken, grace: Duration) -> io::Result<Self> {
         let router = routes::router(gateway.clone());
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Self::new(Door::new(gateway, router, Visitors::Clients), threads, stop, grace)
+        Self::new(&Door::new(gateway, router, Visitors::Clients), threads, stop, grace)
     }
 
     /// The door for workers. It must stay open longer than the public one, because workers
@@ -64,16 +64,16 @@ impl Server {
     pub fn internal(gateway: Gateway, stop: CancellationToken) -> io::Result<Self> {
         let router = internal::router(gateway.clone());
         let door = Door::new(gateway, router, Visitors::Workers);
-        Self::new(door, 1, stop, Duration::ZERO)
+        Self::new(&door, 1, stop, Duration::ZERO)
     }
 
     fn new(
-        door: Door,
+        door: &Door,
         threads: usize,
         stop: CancellationToken,
         grace: Duration,
     ) -> io::Result<Self> {
-        let crew = Crew::start(&door, threads, &stop, grace)?;
+        let crew = Crew::start(door, threads, &stop, grace)?;
         Ok(Self { crew, acceptors: TaskTracker::new(), stop })
     }
 

@@ -12,4 +12,9 @@ mod puppet;
 mod stranger;
 mod yard;
 
+mod bad_input;
+mod bad_workers;
 mod calls;
+mod leaving;
+mod sockets;
+mod streams;

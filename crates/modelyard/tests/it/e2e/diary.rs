@@ -17,7 +17,7 @@ pub(crate) struct Entry {
     pub(crate) at: Duration,
     /// Who wrote it.
     pub(crate) pid: i32,
-    /// What happened: `begun`, `ended`, `cancelled`.
+    /// What happened: `begun`, `ended`, `cancelled`; `rested` when a thread is done.
     pub(crate) word: String,
     /// To which call.
     pub(crate) note: String,

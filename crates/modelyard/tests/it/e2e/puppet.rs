@@ -78,14 +78,14 @@ fn puppet(name: &str, default_route: &str) -> Worker {
 struct Act {
     /// Names the call in the diary.
     note: String,
-    /// Kills the process.
-    die: bool,
     /// Works on a thread that cannot be stopped, in milliseconds.
     deaf_ms: u64,
     /// Waits, in milliseconds.
     sleep_ms: u64,
     /// Waits until there is a file of that name.
     until: Option<String>,
+    /// Kills the process.
+    die: bool,
     /// Fails with these words, in every attempt before `well_from`.
     fail: Option<String>,
     well_from: u64,
@@ -97,10 +97,10 @@ impl Default for Act {
     fn default() -> Self {
         Self {
             note: "-".into(),
-            die: false,
             deaf_ms: 0,
             sleep_ms: 0,
             until: None,
+            die: false,
             fail: None,
             well_from: u64::MAX,
             events: 3,
@@ -110,14 +110,13 @@ impl Default for Act {
 
 impl Act {
     async fn wait(&self, running: &Running) {
-        if self.die {
-            process::send(std::process::id().cast_signed(), Signal::SIGKILL);
-        }
         if self.deaf_ms > 0 {
-            let (running, time) = (running.clone(), Duration::from_millis(self.deaf_ms));
+            let (running, note) = (running.clone(), self.note.clone());
+            let time = Duration::from_millis(self.deaf_ms);
             // The call holds its place for as long as the thread works.
             let work = tokio::task::spawn_blocking(move || {
                 std::thread::sleep(time);
+                diary::write("rested", &note);
                 drop(running);
             });
             work.await.unwrap();
@@ -125,6 +124,9 @@ impl Act {
         sleep(Duration::from_millis(self.sleep_ms)).await;
         while self.until.as_ref().is_some_and(|name| !Path::new(name).exists()) {
             sleep(Duration::from_millis(2)).await;
+        }
+        if self.die {
+            process::send(std::process::id().cast_signed(), Signal::SIGKILL);
         }
     }
 

@@ -37,9 +37,16 @@ pub(crate) fn registration(address: &Address) -> Value {
     })
 }
 
+/// Joins the gateway as a worker of the model `far` at this address, whether one is there or not.
+pub(crate) async fn join(yard: &Yard, address: &Address) -> Membership {
+    let asked = inside(yard, Method::POST, "/internal/v1/workers");
+    let told = asked.json(&registration(address)).send().await.json().await;
+    serde_json::from_value(told).unwrap()
+}
+
 /// A worker that listens; it stops when this is dropped.
 pub(crate) struct Stranger {
-    pub(crate) address: Address,
+    address: Address,
     requests: Arc<Mutex<Vec<String>>>,
     accepting: AbortHandle,
 }
@@ -64,9 +71,7 @@ impl Stranger {
 
     /// Joins the gateway as a worker of the model `far`.
     pub(crate) async fn join(&self, yard: &Yard) -> Membership {
-        let asked = inside(yard, Method::POST, "/internal/v1/workers");
-        let told = asked.json(&registration(&self.address)).send().await.json().await;
-        serde_json::from_value(told).unwrap()
+        join(yard, &self.address).await
     }
 
     /// The requests that came, as they stood on the wire.

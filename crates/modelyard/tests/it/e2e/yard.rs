@@ -93,6 +93,12 @@ impl Yard {
         &self.server.address
     }
 
+    /// Host and port.
+    pub(crate) fn host(&self) -> &str {
+        let Address::Tcp(host) = self.address() else { panic!("it listens on a port") };
+        host
+    }
+
     pub(crate) fn ask(&self, method: Method, path: &str) -> Ask {
         Ask::new(self.address(), method, path)
     }
@@ -108,6 +114,13 @@ impl Yard {
     /// The entry of `/v1/models`.
     pub(crate) async fn model(&self, name: &str) -> Value {
         self.get(&format!("/v1/models/{name}")).send().await.json().await
+    }
+
+    /// The value of a metric with its labels; 0 if nothing was counted yet.
+    pub(crate) async fn metric(&self, name: &str) -> f64 {
+        let text = self.get("/metrics").send().await.text().await;
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        line.map_or(0.0, |value| value.trim().parse().unwrap())
     }
 
     pub(crate) async fn task(&self, id: &str) -> TaskView {

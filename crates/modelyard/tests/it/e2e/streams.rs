@@ -1,0 +1,77 @@
+//! Answers that come piece by piece.
+
+use serde_json::{Value, json};
+
+use super::{puppet::puppets, yard::Yard};
+
+#[tokio::test]
+async fn an_event_is_there_before_the_next_one_is_made() {
+    let yard = Yard::open(&puppets("puppet", "")).await;
+    let body = json!({"note": "s", "events": 2, "until": "go"});
+    let mut answer = yard.post("/invoke/puppet/stream").json(&body).send().await;
+    assert_eq!((answer.status, answer.header("content-type").as_str()), (200, "text/event-stream"));
+    assert_eq!(answer.piece().await.unwrap().unwrap(), "data: 0\n\n");
+    assert_eq!(yard.count("ended", "s"), 0);
+    yard.signal("go");
+    assert_eq!(answer.piece().await.unwrap().unwrap(), "data: 1\n\n");
+    assert_eq!(answer.piece().await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_default_route_that_streams_is_not_wrapped() {
+    let yard = Yard::open(&puppets("poet", "metadata = {default_route = '/stream'}")).await;
+    let answer = yard.post("/invoke/poet").json(&json!({"events": 3})).send().await;
+    let id = answer.header("x-task-id");
+    assert_eq!(answer.text().await, "data: 0\n\ndata: 1\n\ndata: 2\n\n");
+    assert_eq!(yard.task(&id).await.status, "completed");
+}
+
+#[tokio::test]
+async fn lines_of_json_arrive_one_by_one() {
+    let yard = Yard::open("").await;
+    let body = json!({"text": "one two three"});
+    let answer = yard.post("/invoke/local-echo/ndjson").json(&body).send().await;
+    assert_eq!(answer.header("content-type"), "application/x-ndjson");
+    let text = answer.text().await;
+    let words = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    assert_eq!(words.map(|line| line["word"].clone()).collect::<Vec<_>>(), ["one", "two", "three"]);
+}
+
+#[tokio::test]
+async fn a_stream_that_fails_says_so_in_its_last_event() {
+    let yard = Yard::open(&puppets("puppet", "")).await;
+    let body = json!({"fail": "out of words"});
+    let text = yard.post("/invoke/puppet/stream").json(&body).send().await.text().await;
+    let (first, last) = text.split_once("\n\n").unwrap();
+    assert_eq!(first, "data: 0");
+    let data = last.strip_prefix("event: error\ndata: ").unwrap();
+    let problem: Value = serde_json::from_str(data).unwrap();
+    assert_eq!(
+        (&problem["code"], &problem["detail"]),
+        (&json!("handler_failed"), &json!("out of words"))
+    );
+}
+
+#[tokio::test]
+async fn a_stream_whose_worker_dies_breaks_off_and_does_not_look_complete() {
+    let yard = Yard::open(&puppets("puppet", "")).await;
+    let body = json!({"until": "go", "die": true});
+    let mut answer = yard.post("/invoke/puppet/stream").json(&body).send().await;
+    assert_eq!(answer.piece().await.unwrap().unwrap(), "data: 0\n\n");
+    yard.signal("go");
+    assert!(answer.piece().await.is_err());
+}
+
+#[tokio::test]
+async fn a_stream_ends_when_its_time_is_up_and_does_not_look_complete() {
+    let yard = Yard::open(&puppets("puppet", "timeout_seconds = 0.5")).await;
+    let body = json!({"note": "s", "until": "never"});
+    let mut answer = yard.post("/invoke/puppet/stream").json(&body).send().await;
+    assert_eq!(answer.piece().await.unwrap().unwrap(), "data: 0\n\n");
+    let rest = answer.piece().await;
+    let told = rest.as_ref().is_ok_and(|event| {
+        event.as_deref().is_some_and(|event| event.contains("deadline_exceeded"))
+    });
+    assert!(rest.is_err() || told, "{rest:?}");
+    yard.noted("cancelled", "s").await;
+}
