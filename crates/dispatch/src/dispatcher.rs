@@ -154,7 +154,12 @@ impl Dispatcher {
                 return Attempt::Failed(fault);
             }
         };
-        match timeout_at(deadline, replica.endpoint.call(request)).await {
+        let answer = tokio::select! {
+            biased;
+            answer = timeout_at(deadline, replica.endpoint.call(request)) => answer,
+            fault = in_flight.silent() => Ok(Err(EndpointError::maybe_begun(fault))),
+        };
+        match answer {
             Ok(Ok(response)) if was_not_begun(&response) => {
                 in_flight.not_begun();
                 let detail = "every replica refused the call for now";

@@ -1,11 +1,16 @@
 //! A call on its way: what must happen whenever and however it ends.
 
-use std::sync::Arc;
+use std::{
+    future::poll_fn,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
-use fleet::{Fleet, Manner};
+use fleet::{Fleet, Manner, ProgressWatch};
 use telemetry::metrics::{Held, ModelMetrics, Outcome};
 use tokio::time::Instant;
-use types::CallId;
+use types::{CallId, ErrorCode, Fault};
 
 use crate::Permit;
 
@@ -22,12 +27,17 @@ pub struct InFlight {
     started: Instant,
     metrics: Arc<ModelMetrics>,
     outcome: Option<Outcome>,
+    /// Only for models that demand progress.
+    progress: Option<ProgressWatch>,
     _counted: Held,
 }
 
 impl InFlight {
     pub(crate) fn new(permit: Permit, fleet: Fleet, call_id: CallId, timeout_at: Instant) -> Self {
         let metrics = permit.lane().metrics.clone();
+        let demands_progress = permit.lane().spec().progress_timeout().is_some()
+            && permit.replica().manner == Manner::Registered;
+        let progress = demands_progress.then(|| fleet.watch_progress(permit.replica().id, call_id));
         Self {
             _counted: metrics.in_flight.hold(),
             permit: Some(permit),
@@ -37,12 +47,30 @@ impl InFlight {
             started: Instant::now(),
             metrics,
             outcome: None,
+            progress,
         }
     }
 
     /// When its time is up.
     pub(crate) const fn timeout_at(&self) -> Instant {
         self.timeout_at
+    }
+
+    /// Waits until it must be stopped for having shown no progress: for ever, if its model demands
+    /// none.
+    pub(crate) async fn silent(&mut self) -> Fault {
+        poll_fn(|cx| self.poll_silent(cx)).await
+    }
+
+    /// As [`Self::silent`].
+    pub(crate) fn poll_silent(&mut self, cx: &mut Context<'_>) -> Poll<Fault> {
+        let Some(progress) = &mut self.progress else { return Poll::Pending };
+        progress.poll_silent(cx).map(no_progress)
+    }
+
+    /// It became a conversation, in which silence is no sign of a stall.
+    pub(crate) fn converses(&mut self) {
+        self.progress = None;
     }
 
     /// The head of the answer is there.
@@ -82,4 +110,9 @@ impl Drop for InFlight {
             self.fleet.linger(worker, self.call_id, self.timeout_at.into_std(), Box::new(permit));
         }
     }
+}
+
+fn no_progress(silence_max: Duration) -> Fault {
+    let detail = format!("no progress for {} s; the call was stopped", silence_max.as_secs_f64());
+    Fault::new(ErrorCode::DeadlineExceeded, detail)
 }

@@ -33,10 +33,11 @@ impl Drop for TunnelEnd {
 }
 
 /// Ties the place of a call to its answer.
-pub(crate) fn settle(response: Response<Body>, in_flight: InFlight) -> Response<Body> {
+pub(crate) fn settle(response: Response<Body>, mut in_flight: InFlight) -> Response<Body> {
     in_flight.answered();
     let (mut parts, body) = response.into_parts();
     if parts.status == StatusCode::SWITCHING_PROTOCOLS {
+        in_flight.converses();
         parts.extensions.insert(Tunnel(Arc::new(Mutex::new(TunnelEnd(in_flight)))));
         return Response::from_parts(parts, body);
     }
@@ -92,12 +93,18 @@ impl SettlingBody {
         }
     }
 
-    /// Whether the time of the call is up.
-    fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(in_flight) = &self.in_flight else { return Poll::Pending };
+    /// Why the call must be given up now, if it must.
+    fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<Fault> {
+        let Some(in_flight) = &mut self.in_flight else { return Poll::Pending };
+        if let Poll::Ready(fault) = in_flight.poll_silent(cx) {
+            return Poll::Ready(fault);
+        }
         let timeout_at = in_flight.timeout_at();
         let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(timeout_at)));
-        alarm.as_mut().poll(cx)
+        alarm.as_mut().poll(cx).map(|()| {
+            let detail = "the time of this call ran out in the middle of its answer";
+            Fault::new(ErrorCode::DeadlineExceeded, detail)
+        })
     }
 }
 
@@ -127,13 +134,11 @@ impl HttpBody for SettlingBody {
                 let fault = Fault::new(ErrorCode::WorkerFailed, detail).caused_by(error);
                 Poll::Ready(Some(Err(fault.into())))
             }
-            Poll::Pending if settling.poll_alarm(cx).is_ready() => {
-                settling.give_up(ErrorCode::DeadlineExceeded);
+            Poll::Pending => settling.poll_alarm(cx).map(|fault| {
+                settling.give_up(fault.code);
                 settling.body = Body::empty();
-                let detail = "the time of this call ran out in the middle of its answer";
-                Poll::Ready(Some(Err(Fault::new(ErrorCode::DeadlineExceeded, detail).into())))
-            }
-            Poll::Pending => Poll::Pending,
+                Some(Err(fault.into()))
+            }),
         }
     }
 

@@ -2,7 +2,12 @@
 
 mod worker;
 
-use std::{any::Any, collections::BTreeMap, sync::Arc, time::Instant};
+use std::{
+    any::Any,
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use api::worker::{Heartbeat, Report};
 use policy::health::Health;
@@ -10,6 +15,7 @@ use types::{CallId, ErrorCode, Fault, ModelName, ModelSpec, WorkerId};
 
 use crate::{
     Availability, Departure, FleetEvent, Member, ModelView, Phase, Replica, handle::FleetSettings,
+    progress::Stop,
 };
 use worker::Worker;
 
@@ -31,11 +37,13 @@ struct Model {
     outlook: Availability,
 }
 
-/// What the caller must do after a step, in order: drop, publish, announce.
+/// What the caller must do after a step, in order: drop, stop, publish, announce.
 #[derive(Default)]
 pub(crate) struct Effects {
     /// To be dropped outside the lock.
     pub released: Vec<Held>,
+    /// Calls to be cancelled, each with the time for which it may show no progress.
+    pub stopped: Vec<(Stop, Duration)>,
     /// Models whose view changed.
     pub touched: Vec<ModelName>,
     /// What to announce.
@@ -109,11 +117,28 @@ impl Book {
         let released = worker.heard(heartbeat, now);
         let model = self.models.get(&worker.replica.model);
         let silence_max = model.and_then(|model| model.spec.progress_timeout());
-        let silent = silence_max.map(|max| worker.silent(heartbeat, max, now)).unwrap_or_default();
-        let health = worker.health(&silent, self.settings.heartbeat, now);
-        let mut effects = Effects { released, ..Effects::default() };
+        let interval = self.settings.heartbeat;
+        let stopped = silence_max
+            .map(|max| worker.judge_silence(heartbeat, max, interval, now))
+            .unwrap_or_default();
+        let health = worker.health(interval, now);
+        let mut effects = Effects { released, stopped, ..Effects::default() };
         self.act_on(id, health, &mut effects);
         Ok(effects)
+    }
+
+    /// A call is about to be sent; `stop` cancels it.
+    pub(crate) fn watch(&mut self, id: WorkerId, call: CallId, stop: Stop) {
+        if let Some(worker) = self.workers.get_mut(&id) {
+            worker.watch(call, stop);
+        }
+    }
+
+    /// Nobody waits for the call any more.
+    pub(crate) fn unwatch(&mut self, id: WorkerId, call: CallId) {
+        if let Some(worker) = self.workers.get_mut(&id) {
+            worker.unwatch(call);
+        }
     }
 
     /// A call was cancelled; `lingering.held` is kept until the worker says that it ended.
@@ -162,7 +187,8 @@ impl Book {
             departure,
         };
         let touched = vec![worker.replica.model.clone()];
-        Effects { released: worker.into_held(), touched, events: vec![gone] }
+        let released = worker.into_held();
+        Effects { released, touched, events: vec![gone], ..Effects::default() }
     }
 
     /// The workers that a process was.
@@ -176,7 +202,7 @@ impl Book {
         let judged: Vec<(WorkerId, Health)> = self
             .workers
             .iter()
-            .map(|(id, worker)| (*id, worker.health(&[], self.settings.heartbeat, now)))
+            .map(|(id, worker)| (*id, worker.health(self.settings.heartbeat, now)))
             .filter(|(_, health)| *health != Health::Well)
             .collect();
         let mut effects = Effects::default();
@@ -213,6 +239,7 @@ impl Book {
 impl Effects {
     fn append(&mut self, mut other: Self) {
         self.released.append(&mut other.released);
+        self.stopped.append(&mut other.stopped);
         self.touched.append(&mut other.touched);
         self.events.append(&mut other.events);
     }

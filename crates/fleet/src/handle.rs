@@ -20,7 +20,8 @@ use types::{CallId, ErrorCode, Fault, ModelName, ModelSpec, WorkerId};
 use uuid::Uuid;
 
 use crate::{
-    Availability, Departure, FleetEvent, HttpEndpoint, Manner, ModelView, Replica, ReportListener,
+    Availability, Departure, FleetEvent, HttpEndpoint, Manner, ModelView, ProgressWatch, Replica,
+    ReportListener,
     book::{Book, Effects, Held, Lingering},
     guarded::Guarded,
 };
@@ -259,6 +260,18 @@ impl Fleet {
         self.perform(effects);
     }
 
+    /// Watches the progress of a call that is about to be sent to a worker. Of a model without a
+    /// `progress_timeout` nothing will be told.
+    pub fn watch_progress(&self, worker: WorkerId, call: CallId) -> ProgressWatch {
+        let (watch, stop) = ProgressWatch::new(self.clone(), worker, call);
+        self.inner.book.lock().watch(worker, call, stop);
+        watch
+    }
+
+    pub(crate) fn unwatch_progress(&self, worker: WorkerId, call: CallId) {
+        self.inner.book.lock().unwatch(worker, call);
+    }
+
     /// Watches the clock until `stop`: expired leases, calls that do not end.
     ///
     /// # Cancel safety
@@ -289,9 +302,13 @@ impl Fleet {
         Err(Fault::new(ErrorCode::LeaseLost, "the server was restarted; register again"))
     }
 
-    /// Drops, publishes, announces: in this order, so that whoever hears of a change sees it.
+    /// Drops, stops, publishes, announces: in this order, so that whoever hears of a change sees it.
     fn perform(&self, effects: Effects) {
         drop(effects.released);
+        for (stop, silence_max) in effects.stopped {
+            // A call that ends by itself just now is no error.
+            let _ = stop.send(silence_max);
+        }
         for name in &effects.touched {
             self.publish(name);
         }

@@ -4,6 +4,7 @@
 //!   events; `dispatch` follows a model's [`ModelView`].
 //! - `book` holds the state and decides; it is pure and takes `now` as an argument.
 //! - `connection`, `http_endpoint` speak HTTP to one worker, without a task of their own.
+//! - `progress` tells a call that has shown no progress for too long to end.
 //! - `guarded` is the circuit breaker in front of every declared endpoint.
 //!
 //! Absent on purpose: queues and fairness (`dispatch`), processes (`control`, `deploy`).
@@ -14,11 +15,13 @@ mod events;
 mod guarded;
 mod handle;
 mod http_endpoint;
+mod progress;
 mod replica;
 mod view;
 
 pub use events::{Departure, FleetEvent, ReportListener};
 pub use handle::{Fleet, FleetSettings};
 pub use http_endpoint::HttpEndpoint;
+pub use progress::ProgressWatch;
 pub use replica::{Manner, Replica};
 pub use view::{Availability, Member, ModelView, Phase};

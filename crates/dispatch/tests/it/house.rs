@@ -1,12 +1,15 @@
 //! A fleet, a dispatcher, and endpoints that follow a script.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use api::{
     Body, Endpoint, EndpointError,
     endpoint::Answer,
     headers,
-    worker::{Address, Description, Membership, Registration},
+    worker::{
+        Address, Description, Heartbeat, Membership, Outcome, Registration, Report, Reports,
+        RunningCall,
+    },
 };
 use dispatch::{Call, Dispatcher, Route};
 use fleet::{Fleet, FleetSettings};
@@ -134,6 +137,22 @@ impl House {
             pid: 0,
         };
         self.fleet.register(registration).unwrap()
+    }
+
+    /// The worker says that this call runs and has shown no progress for so long.
+    pub(crate) fn beat(&self, member: &Membership, call_id: CallId, idle: Duration) {
+        let idle_ms = u64::try_from(idle.as_millis()).unwrap();
+        let running = vec![RunningCall { call_id, age_ms: idle_ms, idle_ms }];
+        let heartbeat = Heartbeat { epoch: member.epoch, running };
+        self.fleet.heartbeat(member.worker_id, &heartbeat).unwrap();
+    }
+
+    /// The worker says that this call has ended.
+    pub(crate) fn report_end(&self, member: &Membership, call_id: CallId) {
+        let ended =
+            Report::Ended { call_id, outcome: Outcome::Cancelled, usage: BTreeMap::default() };
+        let reports = Reports { epoch: member.epoch, reports: vec![ended] };
+        self.fleet.report(member.worker_id, &reports).unwrap();
     }
 
     pub(crate) fn call(&self) -> Call {

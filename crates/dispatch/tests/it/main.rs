@@ -2,13 +2,11 @@
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
 
 mod house;
+mod progress;
 
 use std::time::Duration;
 
-use api::{
-    Body, EndpointError, headers,
-    worker::{Membership, Outcome, Report, Reports},
-};
+use api::{Body, EndpointError, headers};
 use bytes::Bytes;
 use fleet::Availability;
 use http::{Response, StatusCode};
@@ -195,7 +193,7 @@ async fn a_worker_that_answers_in_time_for_code_that_still_runs_keeps_the_place(
         content-length: 0\r\n\r\n";
     let house = House::with(one_at_a_time(4));
     let folder = tempfile::tempdir().unwrap();
-    let Membership { worker_id, epoch, .. } = house.register(folder.path(), TIME_UP);
+    let member = house.register(folder.path(), TIME_UP);
 
     let first = house.call();
     let call_id = first.call_id;
@@ -208,8 +206,7 @@ async fn a_worker_that_answers_in_time_for_code_that_still_runs_keeps_the_place(
     let fault = house.dispatcher.call(second).await.err().unwrap();
     assert_eq!(fault.code, ErrorCode::DeadlineExceeded, "it has waited for the place");
 
-    let ended = Report::Ended { call_id, outcome: Outcome::Cancelled, usage: Default::default() };
-    house.fleet.report(worker_id, &Reports { epoch, reports: vec![ended] }).unwrap();
+    house.report_end(&member, call_id);
     house.dispatcher.call(house.call()).await.unwrap();
 }
 

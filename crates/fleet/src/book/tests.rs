@@ -11,6 +11,7 @@ use api::{
     worker::{Description, RunningCall},
 };
 use http::Request;
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::*;
@@ -88,9 +89,22 @@ impl Story {
         drop(self.book.linger(WORKER, CALL, lingering));
     }
 
+    /// A call is sent; the answer hears when it must be stopped.
+    fn send_call(&mut self) -> oneshot::Receiver<Duration> {
+        let (stop, told) = oneshot::channel();
+        self.book.watch(WORKER, CALL, stop);
+        told
+    }
+
+    /// As [`Fleet`](crate::Fleet) performs it, as far as calls are told to stop.
     fn beat(&mut self, at: u64, running: Vec<RunningCall>) -> Vec<FleetEvent> {
         let now = self.at(at);
-        self.book.heartbeat(WORKER, &Heartbeat { epoch: 1, running }, now).unwrap().events
+        let heartbeat = Heartbeat { epoch: 1, running };
+        let effects = self.book.heartbeat(WORKER, &heartbeat, now).unwrap();
+        for (stop, silence_max) in effects.stopped {
+            stop.send(silence_max).unwrap();
+        }
+        effects.events
     }
 
     fn phase(&self) -> Option<Phase> {
@@ -174,12 +188,72 @@ fn a_call_that_neither_ends_nor_stops_makes_its_worker_stuck_once() {
     assert!(story.book.sweep(story.at(71)).events.is_empty());
 }
 
+/// Calls of this model must show progress every five seconds.
+fn demanding() -> Story {
+    Story::with(ModelSpec { progress_timeout_seconds: Some(5.0), ..ModelSpec::default() })
+}
+
 #[test]
-fn a_call_without_progress_makes_its_worker_stuck_where_the_model_demands_progress() {
-    let spec = ModelSpec { progress_timeout_seconds: Some(5.0), ..ModelSpec::default() };
-    let mut story = Story::with(spec);
-    assert!(story.beat(10, running(14)).is_empty(), "5 s and one heartbeat have not passed");
-    assert_eq!(story.beat(20, running(16)).len(), 1);
+fn a_call_without_progress_is_stopped_once_where_the_model_demands_progress() {
+    let mut story = demanding();
+    let mut told = story.send_call();
+    assert!(story.beat(10, running(4)).is_empty());
+    assert!(told.try_recv().is_err(), "its time has not passed");
+    assert!(story.beat(20, running(6)).is_empty(), "stopping it may help");
+    assert_eq!(told.try_recv(), Ok(Duration::from_secs(5)));
+    assert!(story.beat(30, running(7)).is_empty());
+    assert_eq!(story.phase(), Some(Phase::Ready));
+
+    let mut story = Story::with(ModelSpec::default());
+    let mut told = story.send_call();
+    assert!(story.beat(10, running(1000)).is_empty());
+    assert!(told.try_recv().is_err(), "other models may be silent");
+}
+
+#[test]
+fn a_silent_call_makes_its_worker_stuck_if_stopping_it_does_not_help() {
+    let mut story = demanding();
+    let _told = story.send_call();
+    story.beat(10, running(6));
+    story.cancel_call(10, 60);
+    assert!(story.book.sweep(story.at(19)).events.is_empty());
+    let events = story.beat(20, running(16));
+    assert!(matches!(&events[..], [FleetEvent::Stuck { call: CALL, .. }]));
+    assert_eq!(story.phase(), Some(Phase::Stuck));
+}
+
+#[test]
+fn a_silent_call_that_ends_when_it_is_stopped_leaves_its_worker_well() {
+    let mut story = demanding();
+    let _told = story.send_call();
+    story.beat(10, running(6));
+    story.cancel_call(10, 60);
+    assert!(story.beat(20, Vec::new()).is_empty());
+    assert!(story.released());
+    assert!(story.book.sweep(story.at(21)).events.is_empty());
+    assert_eq!(story.phase(), Some(Phase::Ready));
+}
+
+#[test]
+fn the_silence_of_a_call_whose_caller_left_counts_too_unless_it_is_broken() {
+    let mut story = demanding();
+    story.cancel_call(1, 1000);
+    story.beat(10, running(6));
+    assert!(story.beat(13, running(1)).is_empty());
+    assert!(story.book.sweep(story.at(22)).events.is_empty(), "it went on");
+    story.beat(23, running(11));
+    assert!(story.book.sweep(story.at(26)).events.is_empty(), "12, and 5, and a heartbeat");
+    assert_eq!(story.book.sweep(story.at(27)).events.len(), 1);
+}
+
+#[test]
+fn a_call_that_nobody_watches_may_be_silent() {
+    let mut story = demanding();
+    let _told = story.send_call();
+    story.book.unwatch(WORKER, CALL);
+    assert!(story.beat(10, running(1000)).is_empty());
+    assert!(story.beat(20, running(1010)).is_empty());
+    assert_eq!(story.phase(), Some(Phase::Ready));
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! One worker as the book knows it: its lease, and the calls that it should have stopped.
+//! One worker as the book knows it: its lease, the calls that we may have to stop, and those that
+//! it should have stopped.
 
 use std::{
     collections::HashMap,
@@ -7,11 +8,11 @@ use std::{
 };
 
 use api::worker::Heartbeat;
-use policy::health::{self, Health, HeldCall};
+use policy::health::{self, CallHealth, Health, HeldCall};
 use types::CallId;
 
 use super::{Held, Lingering};
-use crate::{Phase, Replica};
+use crate::{Phase, Replica, progress::Stop};
 
 /// Time that a heartbeat may be under way. A call that ended in this span is not yet taken for
 /// ended just because a heartbeat does not list it: it may have begun after that was written.
@@ -22,12 +23,26 @@ pub(super) struct Worker {
     pub(super) phase: Phase,
     /// None for declared endpoints, which hold no lease.
     pub(super) lease_until: Option<Instant>,
+    /// Calls that somebody waits for, of models that demand progress.
+    watched: HashMap<CallId, Stop>,
+    /// Calls that were cancelled and may still run.
     lingering: HashMap<CallId, (HeldCall, Held)>,
 }
 
 impl Worker {
     pub(super) fn new(replica: Arc<Replica>, lease_until: Option<Instant>) -> Self {
-        Self { replica, phase: Phase::Ready, lease_until, lingering: HashMap::new() }
+        let (watched, lingering) = (HashMap::new(), HashMap::new());
+        Self { replica, phase: Phase::Ready, lease_until, watched, lingering }
+    }
+
+    /// A call is about to be sent.
+    pub(super) fn watch(&mut self, call: CallId, stop: Stop) {
+        self.watched.insert(call, stop);
+    }
+
+    /// Nobody waits for a call any more.
+    pub(super) fn unwatch(&mut self, call: CallId) {
+        self.watched.remove(&call);
     }
 
     /// A call was cancelled.
@@ -63,25 +78,40 @@ impl Worker {
         ended.map(|(_, (_, held))| held).collect()
     }
 
-    /// The calls that, as this heartbeat says, have shown no progress for longer than `max`.
-    pub(super) fn silent(
-        &self,
+    /// Looks for calls that, as this heartbeat says, have shown no progress for longer than `max`.
+    /// Those that somebody waits for are returned, to be cancelled. Others were cancelled before:
+    /// for them it is the limit that counts from now on. A call of which we hold nothing, such as
+    /// a WebSocket, may be silent.
+    pub(super) fn judge_silence(
+        &mut self,
         heartbeat: &Heartbeat,
         max: Duration,
+        interval: Duration,
         now: Instant,
-    ) -> Vec<HeldCall> {
-        let silent_at = |idle_ms| Some(now.checked_sub(Duration::from_millis(idle_ms))? + max);
-        let running = heartbeat.running.iter().filter_map(|running| {
-            let silent_at = silent_at(running.idle_ms)?;
-            let (call, cancel_asked) = (running.call_id, Some(silent_at));
-            Some(HeldCall { call, timeout_at: None, silent_at: Some(silent_at), cancel_asked })
-        });
-        running.filter(|call| call.silent_at <= Some(now)).collect()
+    ) -> Vec<(Stop, Duration)> {
+        let mut stopped = Vec::new();
+        for running in &heartbeat.running {
+            let call = running.call_id;
+            let since = now.checked_sub(Duration::from_millis(running.idle_ms));
+            // Only what is past is proven: it may show progress until the next heartbeat.
+            let silent_at = since.map(|since| since + max).filter(|silent_at| *silent_at <= now);
+            if let Some((lingering, _)) = self.lingering.get_mut(&call) {
+                lingering.silent_at = silent_at;
+                continue;
+            }
+            let awaited = HeldCall { call, timeout_at: None, silent_at, cancel_asked: None };
+            if awaited.health(interval, now) == CallHealth::Overdue
+                && let Some(stop) = self.watched.remove(&call)
+            {
+                stopped.push((stop, max));
+            }
+        }
+        stopped
     }
 
-    /// Judges it by its lease, the calls that linger, and what was just heard of others.
-    pub(super) fn health(&self, heard: &[HeldCall], heartbeat: Duration, now: Instant) -> Health {
-        let calls = self.lingering.values().map(|(call, _)| call).chain(heard);
-        health::Worker { lease_until: self.lease_until, heartbeat, calls }.health(now)
+    /// Judges it by its lease and the calls that linger.
+    pub(super) fn health(&self, interval: Duration, now: Instant) -> Health {
+        let calls = self.lingering.values().map(|(call, _)| call);
+        health::Worker { lease_until: self.lease_until, heartbeat: interval, calls }.health(now)
     }
 }
