@@ -2,16 +2,25 @@
 
 mod gateway;
 
-use std::{error::Error, io, sync::LazyLock, time::Duration};
+use std::{
+    error::Error,
+    fmt, io,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
-use api::{Begun, Body};
-use http::{Request, Response, uri::Authority};
-use hyper::body::Incoming;
+use api::{Begun, Body, BoxError, worker::Address};
+use dial::Pool;
+use http::{
+    HeaderValue, Request, Response, header,
+    uri::{Authority, PathAndQuery, Scheme},
+};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
-    client::legacy::{self, Client, connect::HttpConnector},
+    client::legacy::{Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
+use parking_lot::Mutex;
 use rustls::crypto::ring;
 
 pub use gateway::{GatewayClient, GatewayError};
@@ -43,7 +52,7 @@ pub enum SendError {
         /// Host and port.
         host: String,
         /// What the system or TLS said.
-        source: legacy::Error,
+        source: BoxError,
     },
     /// The connection failed before an answer began; the request may have had an effect.
     #[error("{host} broke off without an answer")]
@@ -51,17 +60,16 @@ pub enum SendError {
         /// Host and port.
         host: String,
         /// What the connection said.
-        source: legacy::Error,
+        source: BoxError,
     },
 }
 
 impl SendError {
-    fn new(host: Option<Authority>, source: legacy::Error) -> Self {
-        let host = host.map(|host| host.to_string()).unwrap_or_default();
-        if source.is_connect() {
-            Self::Connect { host, source }
-        } else {
-            Self::Broken { host, source }
+    fn new(host: &Authority, begun: Begun, source: impl Into<BoxError>) -> Self {
+        let (host, source) = (host.to_string(), source.into());
+        match begun {
+            Begun::No => Self::Connect { host, source },
+            Begun::Maybe => Self::Broken { host, source },
         }
     }
 
@@ -76,7 +84,7 @@ impl SendError {
     /// One sentence for a person: what failed, and the innermost reason.
     pub fn with_cause(&self) -> String {
         let (Self::Connect { source, .. } | Self::Broken { source, .. }) = self;
-        let mut innermost: &dyn Error = source;
+        let mut innermost: &dyn Error = &**source;
         while let Some(next) = innermost.source() {
             innermost = next;
         }
@@ -84,14 +92,21 @@ impl SendError {
     }
 }
 
-/// A pool of connections. Clones share it.
-#[derive(Debug, Clone)]
+/// One pool per server. A list, because a model has one or two.
+type Pools = Vec<(Authority, Arc<Pool>)>;
+
+/// Pools of connections. Clones share them.
+///
+/// Plain HTTP goes through `dial`, which costs the least: such servers are near, and often called
+/// thousands of times per second. TLS, and with it HTTP/2, goes through hyper's own client.
+#[derive(Clone)]
 pub struct HttpClient {
-    pool: Client<HttpsConnector<HttpConnector>, Body>,
+    tls: Client<HttpsConnector<HttpConnector>, Body>,
+    plain: Arc<Mutex<Pools>>,
 }
 
 impl HttpClient {
-    /// An empty pool. The trusted roots are read once per process: the system's, or Mozilla's
+    /// Empty pools. The trusted roots are read once per process: the system's, or Mozilla's
     /// list where the system has none (a bare container).
     ///
     /// # Errors
@@ -100,14 +115,14 @@ impl HttpClient {
         static CONNECTOR: LazyLock<Result<HttpsConnector<HttpConnector>, String>> =
             LazyLock::new(|| connector().map_err(|error| error.to_string()));
         let connector = CONNECTOR.clone().map_err(io::Error::other)?;
-        let pool = Client::builder(TokioExecutor::new())
+        let tls = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_max_idle_per_host(IDLE_MAX)
             .http2_keep_alive_interval(PING_INTERVAL)
             .build(connector);
-        Ok(Self { pool })
+        Ok(Self { tls, plain: Arc::default() })
     }
 
     /// Sends a request to the absolute address in its URI.
@@ -119,17 +134,57 @@ impl HttpClient {
     /// # Errors
     /// [`SendError`] if no answer came.
     pub async fn send(&self, request: Request<Body>) -> Result<Response<Body>, SendError> {
-        Ok(self.exchange(request).await?.map(Body::stream))
+        let Some(host) = request.uri().authority().cloned() else {
+            let host = Authority::from_static("-");
+            return Err(SendError::new(&host, Begun::No, "the address names no host"));
+        };
+        if request.uri().scheme() == Some(&Scheme::HTTP) {
+            return self.send_plain(&host, request).await;
+        }
+        let answer = self.tls.request(request).await.map_err(|error| {
+            let begun = if error.is_connect() { Begun::No } else { Begun::Maybe };
+            SendError::new(&host, begun, error)
+        })?;
+        Ok(answer.map(Body::stream))
     }
 
-    /// As [`send`](Self::send), with the body as it comes from the connection.
-    pub(crate) async fn exchange(
+    async fn send_plain(
         &self,
-        request: Request<Body>,
-    ) -> Result<Response<Incoming>, SendError> {
-        let host = request.uri().authority().cloned();
-        self.pool.request(request).await.map_err(|source| SendError::new(host, source))
+        host: &Authority,
+        mut request: Request<Body>,
+    ) -> Result<Response<Body>, SendError> {
+        let path = request.uri().path_and_query().cloned();
+        let path = path.unwrap_or_else(|| PathAndQuery::from_static("/"));
+        *request.uri_mut() = path.into();
+        // An authority is made of characters that a header may have.
+        if let Ok(value) = HeaderValue::try_from(without_user(host)) {
+            request.headers_mut().entry(header::HOST).or_insert(value);
+        }
+        let sent = self.pool(host).send(request).await;
+        sent.map_err(|error| SendError::new(host, error.begun(), error))
     }
+
+    fn pool(&self, host: &Authority) -> Arc<Pool> {
+        let mut pools = self.plain.lock();
+        if let Some((_, pool)) = pools.iter().find(|(known, _)| known == host) {
+            return pool.clone();
+        }
+        let port = host.port_u16().unwrap_or(80);
+        let pool = Pool::new(Address::Tcp(format!("{}:{port}", host.host())));
+        pools.push((host.clone(), pool.clone()));
+        pool
+    }
+}
+
+impl fmt::Debug for HttpClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpClient").finish_non_exhaustive()
+    }
+}
+
+/// Host and port; a user name does not belong into the header.
+fn without_user(host: &Authority) -> &str {
+    host.as_str().rsplit_once('@').map_or(host.as_str(), |(_, host)| host)
 }
 
 fn connector() -> io::Result<HttpsConnector<HttpConnector>> {

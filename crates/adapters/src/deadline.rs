@@ -11,7 +11,6 @@ use api::{Body, BoxError, headers::DEADLINE_MS};
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// The moment by which a call must have ended.
@@ -69,14 +68,14 @@ struct Late {
 /// A body that breaks off, and lets go of its connection, when its time is up.
 struct Timed {
     /// Gone once the time is up.
-    body: Option<Incoming>,
+    body: Option<Body>,
     deadline: Deadline,
     /// Set when there is something to wait for; most answers are there at once.
     end: Option<Pin<Box<Sleep>>>,
 }
 
 /// Makes an answer keep to a deadline.
-pub(crate) fn timed(body: Incoming, deadline: Deadline) -> Body {
+pub(crate) fn timed(body: Body, deadline: Deadline) -> Body {
     if body.is_end_stream() {
         return Body::empty();
     }
@@ -94,7 +93,7 @@ impl HttpBody for Timed {
         let Some(body) = &mut self.body else { return Poll::Ready(None) };
         // What has come is handed on before the clock is asked: it may be the end.
         if let Poll::Ready(frame) = Pin::new(body).poll_frame(cx) {
-            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+            return Poll::Ready(frame);
         }
         let deadline = self.deadline;
         let end = self.end.get_or_insert_with(|| Box::pin(sleep_until(deadline.at)));

@@ -63,7 +63,7 @@ impl Upstream {
         request: Request<Body>,
         deadline: Deadline,
     ) -> Result<Response<Body>, NoAnswer> {
-        match timeout_at(deadline.at, self.client.exchange(request)).await {
+        match timeout_at(deadline.at, self.client.send(request)).await {
             Ok(answer) => Ok(answer?.map(|body| timed(body, deadline))),
             Err(_) => Err(NoAnswer::Late(deadline)),
         }

@@ -3,14 +3,13 @@
 //! - [`Fleet`] is the handle. Workers join, renew and report through it; `control` reads its
 //!   events; `dispatch` follows a model's [`ModelView`].
 //! - `book` holds the state and decides; it is pure and takes `now` as an argument.
-//! - `connection`, `http_endpoint` speak HTTP to one worker, without a task of their own.
+//! - `http_endpoint` calls one worker through `dial`.
 //! - `progress` tells a call that has shown no progress for too long to end.
 //! - `guarded` is the circuit breaker in front of every declared endpoint.
 //!
 //! Absent on purpose: queues and fairness (`dispatch`), processes (`control`, `deploy`).
 
 mod book;
-mod connection;
 mod events;
 mod guarded;
 mod handle;

@@ -1,9 +1,9 @@
 //! A peer whose every byte the test decides.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use api::worker::Address;
-use fleet::HttpEndpoint;
+use dial::Pool;
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -22,8 +22,8 @@ impl Peer {
         Self { listener, folder }
     }
 
-    pub(crate) fn endpoint(&self) -> HttpEndpoint {
-        HttpEndpoint::new(Address::Unix(self.folder.path().join("peer")), None)
+    pub(crate) fn pool(&self) -> Arc<Pool> {
+        Pool::new(Address::Unix(self.folder.path().join("peer")))
     }
 
     pub(crate) async fn accept(&mut self) -> Socket {
