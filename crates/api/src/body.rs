@@ -8,6 +8,7 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
+use types::{ErrorCode, Fault};
 
 use crate::BoxError;
 
@@ -45,6 +46,17 @@ impl Body {
         match self {
             Self::Full(bytes) => Some(Self::Full(bytes.clone())),
             Self::Stream(_) => None,
+        }
+    }
+}
+
+/// Why a body ended early: the fault that it tells of itself, or else that the worker broke off.
+pub fn broken_off(error: BoxError) -> Fault {
+    match error.downcast::<Fault>() {
+        Ok(fault) => *fault,
+        Err(error) => {
+            let detail = "the worker broke off in the middle of its answer";
+            Fault::new(ErrorCode::WorkerFailed, detail).caused_by(error)
         }
     }
 }

@@ -9,7 +9,7 @@ pub mod problem;
 pub mod task;
 pub mod worker;
 
-pub use body::Body;
+pub use body::{Body, broken_off};
 pub use endpoint::{Begun, Endpoint, EndpointError};
 pub use problem::Problem;
 

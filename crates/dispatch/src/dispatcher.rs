@@ -243,13 +243,9 @@ fn was_not_begun(response: &Response<Body>) -> bool {
 
 /// The seed's text first, then the nearest name.
 fn not_found<'a>(name: &ModelName, known: impl Iterator<Item = &'a ModelName>) -> Fault {
-    const SIMILAR_MIN: f64 = 0.7;
-    let nearest = known
-        .map(|known| (strsim::jaro_winkler(known.as_str(), name.as_str()), known))
-        .filter(|(similarity, _)| *similarity >= SIMILAR_MIN)
-        .max_by(|a, b| a.0.total_cmp(&b.0));
+    let nearest = types::nearest(name.as_str(), known.map(ModelName::as_str));
     let detail = match nearest {
-        Some((_, nearest)) => format!("model {name} not found; did you mean {nearest}?"),
+        Some(nearest) => format!("model {name} not found; did you mean {nearest}?"),
         None => format!("model {name} not found"),
     };
     Fault::new(ErrorCode::ModelNotFound, detail)

@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use api::{Body, BoxError, headers};
+use api::{Body, BoxError, broken_off, headers};
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -129,9 +129,8 @@ impl HttpBody for SettlingBody {
                 Poll::Ready(None)
             }
             Poll::Ready(Some(Err(error))) => {
-                settling.give_up(ErrorCode::WorkerFailed);
-                let detail = "the worker broke off in the middle of its answer";
-                let fault = Fault::new(ErrorCode::WorkerFailed, detail).caused_by(error);
+                let fault = broken_off(error);
+                settling.give_up(fault.code);
                 Poll::Ready(Some(Err(fault.into())))
             }
             Poll::Pending => settling.poll_alarm(cx).map(|fault| {

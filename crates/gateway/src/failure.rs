@@ -1,6 +1,6 @@
 //! What a handler returns when it fails, and the one place where that becomes an answer.
 
-use std::{error::Error, sync::Arc};
+use std::sync::Arc;
 
 use api::{Problem, problem::PROBLEM_JSON};
 use axum::{
@@ -9,7 +9,7 @@ use axum::{
 };
 use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
-use types::{ErrorCode, Fault};
+use types::{ErrorCode, Fault, chain};
 
 /// A failed request on its way to [`render`], which knows the request's id and its family.
 pub(crate) struct Failure(pub(crate) Fault);
@@ -91,17 +91,11 @@ fn openai(fault: &Fault) -> serde_json::Value {
 
 /// The operator sees the whole chain; the caller saw only the detail.
 fn log(fault: &Fault, request_id: &str) {
-    let mut chain = String::new();
-    let mut cause = fault.source();
-    while let Some(error) = cause {
-        chain.push_str(": ");
-        chain.push_str(&error.to_string());
-        cause = error.source();
-    }
+    let line = chain(fault);
     if fault.code.status() >= 500 && fault.code != ErrorCode::ModelUnavailable {
-        tracing::warn!(request_id, "{fault}{chain}");
+        tracing::warn!(request_id, "{line}");
     } else {
-        tracing::debug!(request_id, "{fault}{chain}");
+        tracing::debug!(request_id, "{line}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! `POST /invoke/{model}`: the default route, its JSON answer wrapped in `{"task_id", "result"}`.
 
-use api::{Body, headers};
+use api::{Body, broken_off, headers};
 use axum::{
     extract::{Path, Request, State},
     response::Response,
@@ -8,7 +8,7 @@ use axum::{
 use bytes::{BufMut, Bytes, BytesMut};
 use dispatch::{Call, Route};
 use http::{HeaderValue, header, response::Parts};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Collected};
 use serde::de::IgnoredAny;
 use types::{CallId, ErrorCode, Fault, TaskId};
 use uuid::Uuid;
@@ -85,17 +85,7 @@ fn is_json_answer(parts: &Parts) -> bool {
 }
 
 async fn collect(body: Body) -> Result<Bytes, Fault> {
-    match body.collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) => Err(match error.downcast::<Fault>() {
-            Ok(fault) => *fault,
-            Err(error) => Fault::new(
-                ErrorCode::WorkerFailed,
-                "the worker broke off in the middle of its answer",
-            )
-            .caused_by(error),
-        }),
-    }
+    body.collect().await.map(Collected::to_bytes).map_err(broken_off)
 }
 
 /// Checks that an answer can stand in the envelope: what is no JSON would spoil all of it.

@@ -15,7 +15,8 @@ use pyo3::{
     types::PyList,
 };
 use tokio_util::sync::CancellationToken;
-use worker::{Worker, WorkerBuilder, WorkerError};
+use types::chain;
+use worker::{Worker, WorkerBuilder};
 
 use crate::{
     batches::Grouping,
@@ -218,16 +219,4 @@ fn serve(plan: Plan, stop: CancellationToken) -> Result<(), String> {
             () = worker::lifeline() => Ok(()),
         }
     })
-}
-
-/// An error and its causes in one line.
-fn chain(error: &WorkerError) -> String {
-    let mut line = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        line.push_str(": ");
-        line.push_str(&error.to_string());
-        cause = error.source();
-    }
-    line
 }

@@ -45,18 +45,7 @@ impl Failure {
 
     /// Something went wrong; its causes follow in the same line.
     pub(crate) fn from_error(error: &dyn Error) -> Self {
-        Self::new(Self::chain(error))
-    }
-
-    /// An error and its causes in one line.
-    pub(crate) fn chain(error: &dyn Error) -> String {
-        let mut line = error.to_string();
-        let mut next = error.source();
-        while let Some(cause) = next {
-            line = format!("{line}: {cause}");
-            next = cause.source();
-        }
-        line
+        Self::new(types::chain(error))
     }
 
     /// What the parser of the command line says; help and version are no failures.

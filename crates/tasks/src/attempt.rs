@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use api::{Body, BoxError, headers, task::TaskState};
+use api::{Body, broken_off, headers, task::TaskState};
 use bytes::Bytes;
 use dispatch::{Call, Permit, Route};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
@@ -182,21 +182,11 @@ async fn collect(response: Response<Body>, bytes_max: usize) -> Result<Answer, F
 async fn whole(body: Body, bytes_max: usize) -> Result<Bytes, Fault> {
     match Limited::new(body, bytes_max).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) => Err(broken_off(error, bytes_max)),
-    }
-}
-
-fn broken_off(error: BoxError, bytes_max: usize) -> Fault {
-    if error.is::<LengthLimitError>() {
-        let detail = format!("the answer is larger than the {bytes_max} bytes that are kept");
-        // Another attempt would give the same; no code of the table says it better.
-        return Fault::new(ErrorCode::BodyTooLarge, detail);
-    }
-    match error.downcast::<Fault>() {
-        Ok(fault) => *fault,
-        Err(error) => {
-            let detail = "the worker broke off in the middle of its answer";
-            Fault::new(ErrorCode::WorkerFailed, detail).caused_by(error)
+        Err(error) if error.is::<LengthLimitError>() => {
+            let detail = format!("the answer is larger than the {bytes_max} bytes that are kept");
+            // Another attempt would give the same; no code of the table says it better.
+            Err(Fault::new(ErrorCode::BodyTooLarge, detail))
         }
+        Err(error) => Err(broken_off(error)),
     }
 }

@@ -117,6 +117,18 @@ impl Fault {
     }
 }
 
+/// An error and its causes, in one line.
+pub fn chain(error: &dyn Error) -> String {
+    let mut line = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        line.push_str(": ");
+        line.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    line
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.code.slug(), self.detail)
@@ -143,6 +155,14 @@ mod tests {
             assert!((400..600).contains(&code.status()), "{code:?}");
             assert_eq!(ErrorCode::from_slug(code.slug()), Some(code));
         }
+    }
+
+    #[test]
+    fn a_chain_tells_every_cause_once() {
+        let cause = Fault::new(ErrorCode::WorkerFailed, "it died").caused_by("out of memory");
+        let fault = Fault::new(ErrorCode::ModelUnavailable, "nobody is left").caused_by(cause);
+        let line = "model_unavailable: nobody is left: worker_failed: it died: out of memory";
+        assert_eq!(chain(&fault), line);
     }
 
     #[test]

@@ -7,12 +7,16 @@ mod error;
 mod ids;
 mod model;
 mod names;
+mod nearest;
 mod timestamp;
+mod variables;
 
-pub use error::{ErrorCode, Fault, Retry};
+pub use error::{ErrorCode, Fault, Retry, chain};
 pub use ids::{BadId, CallId, TaskId, WorkerId};
 pub use model::{
     ConfigIssue, HttpMethod, ImageProfile, ModelKind, ModelSpec, Placement, RetrySpec,
 };
 pub use names::{BadName, ModelName, Priority, RequestId, Tenant};
+pub use nearest::nearest;
 pub use timestamp::Timestamp;
+pub use variables::{BadText, interpolate};

@@ -3,7 +3,7 @@
 use std::{env, io::ErrorKind, sync::Arc, time::Duration};
 
 use api::worker::Address;
-use deploy::{DeployError, Deployer, LaunchId, python::PythonFinder};
+use deploy::{Deployer, LaunchId, python::PythonFinder};
 use fleet::{Fleet, HttpEndpoint};
 use types::{ModelName, ModelSpec, WorkerId};
 
@@ -59,21 +59,9 @@ impl Start {
             gpus: self.gpus.clone(),
         };
         let prepared = launch.prepare(&self.pythons, &|name| env::var(name).ok()).await?;
-        self.deployer.start(prepared.process).await.map_err(|error| told(&error))?;
+        self.deployer.start(prepared.process).await.map_err(|error| types::chain(&error))?;
         Ok(prepared.foreign)
     }
-}
-
-/// An error with its causes, as one line: it becomes the reason why a model is unavailable.
-fn told(error: &DeployError) -> String {
-    let mut line = error.to_string();
-    let mut next = std::error::Error::source(error);
-    while let Some(cause) = next {
-        line.push_str(": ");
-        line.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    line
 }
 
 /// Ends a process and clears up after it.

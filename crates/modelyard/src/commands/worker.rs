@@ -26,7 +26,7 @@ pub(super) fn run(command: WorkerCommand, around: &Surroundings) -> Result<(), F
     let _log = log::start(&settings, dropped).map_err(|error| Failure::from_error(&error))?;
     let worker = builtin::by_name(&launch.implementation)
         .and_then(|kind| kind.worker(&launch))
-        .map_err(|error| Failure::misuse(Failure::chain(&error)))?;
+        .map_err(|error| Failure::misuse(types::chain(&error)))?;
     // One thread answers tens of thousands of echoes per second; more would only take processors
     // from the server.
     let runtime = Builder::new_current_thread()

@@ -83,7 +83,7 @@ fn misfit(key: KeyPath, leaf: Leaf, message: &str) -> Issue {
     };
     let choices = field.choices();
     if !choices.is_empty() {
-        let near = value.as_str().and_then(|word| schema::nearest(word, choices.iter().copied()));
+        let near = value.as_str().and_then(|word| types::nearest(word, choices.iter().copied()));
         let fix = match near {
             Some(near) => format!("did you mean \"{near}\"?"),
             None => format!("write one of {}", field.kind()),

@@ -131,6 +131,6 @@ fn model_name(spelled: &str, tree: &Tree) -> String {
 fn nearest_variable(rest: &str) -> Option<String> {
     let known: Vec<String> = schema::all_keys().iter().map(variable_of).collect();
     let names = known.iter().map(String::as_str).chain(NOT_SETTINGS);
-    let near = schema::nearest(rest, names.filter_map(|name| name.strip_prefix(PREFIX)))?;
+    let near = types::nearest(rest, names.filter_map(|name| name.strip_prefix(PREFIX)))?;
     Some(format!("{PREFIX}{near}"))
 }

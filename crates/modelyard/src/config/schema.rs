@@ -7,10 +7,6 @@ use serde_json::Value;
 
 use super::{file::ConfigToml, key::KeyPath};
 
-/// How alike two words must be, from 0 to 1, for one to be taken for a misspelling of the other.
-/// `listn` and `listen` have 0.97, `timeout` and `timeout_seconds` 0.89, unlike words below 0.6.
-const ALIKE_MIN: f64 = 0.75;
-
 static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
     let settings =
         SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
@@ -135,7 +131,7 @@ fn collect(field: Field, at: &KeyPath, keys: &mut Vec<KeyPath>) {
 pub(super) fn nearest_key(unknown: &KeyPath) -> Option<KeyPath> {
     let parent = unknown.prefix(unknown.keys().len().saturating_sub(1));
     let beside = Field::find(&parent).into_iter().flat_map(Field::children);
-    if let Some(near) = nearest(unknown.last(), beside.map(|(key, _)| key)) {
+    if let Some(near) = types::nearest(unknown.last(), beside.map(|(key, _)| key)) {
         return Some(parent.join(near));
     }
     let model = (parent.keys().len() > 1).then(|| parent.keys()[1].clone());
@@ -147,13 +143,4 @@ pub(super) fn nearest_key(unknown: &KeyPath) -> Option<KeyPath> {
         _ => key.clone(),
     };
     Some(KeyPath::new(key.keys().iter().map(own)))
-}
-
-/// The word that is most like another one, if one is like it at all.
-pub(super) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    known
-        .map(|candidate| (strsim::jaro_winkler(word, candidate), candidate))
-        .filter(|(alike, _)| *alike >= ALIKE_MIN)
-        .max_by(|one, other| one.0.total_cmp(&other.0))
-        .map(|(_, candidate)| candidate)
 }
