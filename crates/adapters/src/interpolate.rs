@@ -33,9 +33,6 @@ mod tests {
     fn an_empty_variable_is_as_good_as_none() {
         let check = |text: &str| interpolate("headers.X-Key", text, &env).map_err(|it| it.reason);
         assert_eq!(check("Bearer ${KEY}"), Ok("Bearer secret".into()));
-        assert_eq!(
-            check("a ${EMPTY}"),
-            Err("EMPTY is not set, and headers.X-Key needs it".into())
-        );
+        assert_eq!(check("a ${EMPTY}"), Err("EMPTY is not set, and headers.X-Key needs it".into()));
     }
 }
