@@ -34,7 +34,8 @@ impl fmt::Debug for Tasks {
 }
 
 impl Tasks {
-    /// The tasks of `store`, called through `dispatcher`.
+    /// The tasks of `store`, called through `dispatcher`. Call it inside the runtime on which they
+    /// are to run.
     pub fn new(
         store: Arc<dyn TaskStore>,
         dispatcher: Dispatcher,

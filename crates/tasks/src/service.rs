@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use dispatch::Dispatcher;
 use store::{Changed, ModelTasks, Place, StoreError, TaskStore};
 use telemetry::metrics::Metrics;
-use tokio::time::{sleep, timeout};
+use tokio::{
+    runtime::Handle,
+    time::{sleep, timeout},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use types::{ModelName, Priority, TaskId, Timestamp};
 
@@ -44,6 +47,8 @@ pub(crate) struct Service {
     metrics: Metrics,
     lanes: Lanes,
     loops: TaskTracker,
+    /// Where runners run. A submission may come from the runtime of a thread that ends before them.
+    runtime: Handle,
 }
 
 impl Service {
@@ -69,6 +74,7 @@ impl Service {
             metrics,
             lanes: Lanes::default(),
             loops: TaskTracker::new(),
+            runtime: Handle::current(),
         }
     }
 
@@ -81,7 +87,7 @@ impl Service {
         self.dispatcher.check_model(model).ok()?;
         match self.lanes.open(model, self.metrics.model(model)) {
             Some(lane) => {
-                self.loops.spawn(runner::run(self.clone(), lane.clone()));
+                self.loops.spawn_on(runner::run(self.clone(), lane.clone()), &self.runtime);
                 Some(lane)
             }
             None => self.lanes.get(model),
