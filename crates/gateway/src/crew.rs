@@ -114,6 +114,8 @@ fn serve(
                 None => break,
             }
         }
+        // One that was accepted just now would otherwise hang until the last request has ended.
+        drop(arrivals);
         connections.drain().await;
     });
 }

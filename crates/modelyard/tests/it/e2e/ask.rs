@@ -115,12 +115,17 @@ impl Answer {
         Ok(None)
     }
 
+    /// All of the body as text, where the connection itself may fail.
+    pub(crate) async fn whole(self) -> Result<String, hyper::Error> {
+        Ok(String::from_utf8(self.body.collect().await?.to_bytes().into()).unwrap())
+    }
+
     pub(crate) async fn bytes(self) -> Bytes {
         self.body.collect().await.unwrap().to_bytes()
     }
 
     pub(crate) async fn text(self) -> String {
-        String::from_utf8(self.bytes().await.into()).unwrap()
+        self.whole().await.unwrap()
     }
 
     /// The JSON of a good answer.

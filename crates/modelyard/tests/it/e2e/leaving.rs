@@ -34,6 +34,7 @@ async fn a_stream_that_nobody_reads_any_more_is_cancelled() {
     cancelled_soon(&yard, "a", "a stream").await;
 }
 
+#[expect(clippy::print_stdout, reason = "a measurement for whoever reads the log")]
 async fn cancelled_soon(yard: &Yard, note: &str, what: &str) {
     let left = diary::now();
     let took = yard.noted("cancelled", note).await.at.saturating_sub(left);

@@ -23,15 +23,17 @@ use super::{diary, process};
 
 /// The configuration of a model of puppets; `more` are further lines of its table.
 pub(crate) fn puppets(name: &str, more: &str) -> String {
-    let program = env::current_exe().unwrap();
+    let program = env::current_exe().unwrap().display().to_string();
+    let command = [&[program.as_str()][..], &serve_arguments()].concat();
+    format!("[models.{name}]\nkind = 'command'\ncommand = {command:?}\n{more}\n")
+}
+
+/// With these arguments this program is nothing but a puppet.
+pub(crate) fn serve_arguments() -> [&'static str; 3] {
     let serve = concat!(module_path!(), "::it_serves_what_it_is_launched_for");
     // The name of a test begins below the crate.
     let (_, serve) = serve.split_once("::").unwrap();
-    format!(
-        "[models.{name}]\nkind = 'command'\n\
-         command = ['{}', '{serve}', '--exact', '--nocapture']\n{more}\n",
-        program.display()
-    )
+    [serve, "--exact", "--nocapture"]
 }
 
 /// With a launch in its environment this is the worker process; without, a test that the worker can
@@ -82,6 +84,8 @@ struct Act {
     deaf_ms: u64,
     /// Waits, in milliseconds.
     sleep_ms: u64,
+    /// Reports progress all the while.
+    progress: bool,
     /// Waits until there is a file of that name.
     until: Option<String>,
     /// Kills the process.
@@ -99,6 +103,7 @@ impl Default for Act {
             note: "-".into(),
             deaf_ms: 0,
             sleep_ms: 0,
+            progress: false,
             until: None,
             die: false,
             fail: None,
@@ -121,12 +126,24 @@ impl Act {
             });
             work.await.unwrap();
         }
-        sleep(Duration::from_millis(self.sleep_ms)).await;
+        self.sleep(running).await;
         while self.until.as_ref().is_some_and(|name| !Path::new(name).exists()) {
             sleep(Duration::from_millis(2)).await;
         }
         if self.die {
             process::send(std::process::id().cast_signed(), Signal::SIGKILL);
+        }
+    }
+
+    async fn sleep(&self, running: &Running) {
+        let whole = Duration::from_millis(self.sleep_ms);
+        if !self.progress {
+            return sleep(whole).await;
+        }
+        let pieces: u32 = 20;
+        for piece in 1..=pieces {
+            sleep(whole / pieces).await;
+            running.progress(Some(f64::from(piece) / f64::from(pieces)), None, None);
         }
     }
 
