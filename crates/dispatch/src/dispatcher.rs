@@ -52,7 +52,7 @@ impl Dispatcher {
         let Some(mut views) = self.inner.fleet.watch(name) else { return };
         let view = views.borrow_and_update().clone();
         let metrics = self.inner.metrics.model(name);
-        let lane = Arc::new(ModelLane::new(name.clone(), view.spec.clone(), metrics));
+        let lane = Arc::new(ModelLane::new(name.clone(), views.clone(), metrics));
         lane.follow(&view);
         self.inner.lanes.rcu(|lanes| {
             let mut lanes = BTreeMap::clone(lanes);

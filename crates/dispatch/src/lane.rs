@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use policy::lane::{Admission, Arrival, Lane, LaneLimits, Place, Refusal};
 use telemetry::metrics::{ModelMetrics, ReplicaState};
 use tokio::{
-    sync::oneshot,
+    sync::{oneshot, watch},
     time::{Instant, timeout_at},
 };
 use types::{ErrorCode, Fault, ModelName, ModelSpec, WorkerId};
@@ -23,6 +23,7 @@ pub(crate) struct ModelLane {
     name: ModelName,
     spec: Arc<ModelSpec>,
     pub(crate) metrics: Arc<ModelMetrics>,
+    views: watch::Receiver<Arc<ModelView>>,
     state: Mutex<State>,
 }
 
@@ -34,13 +35,18 @@ struct State {
 }
 
 impl ModelLane {
-    pub(crate) fn new(name: ModelName, spec: Arc<ModelSpec>, metrics: Arc<ModelMetrics>) -> Self {
+    pub(crate) fn new(
+        name: ModelName,
+        views: watch::Receiver<Arc<ModelView>>,
+        metrics: Arc<ModelMetrics>,
+    ) -> Self {
+        let spec = views.borrow().spec.clone();
         let limits =
             LaneLimits { concurrency_max: spec.max_concurrency, queue_max: spec.queue_max };
         // Any seed will do: it only breaks ties between replicas.
         let lane = Lane::new(limits, spec.placement, 0x6d6f_6465_6c79_6172);
         let state = State { lane, replicas: HashMap::new(), unavailable: None };
-        Self { name, spec, metrics, state: Mutex::new(state) }
+        Self { name, spec, metrics, views, state: Mutex::new(state) }
     }
 
     pub(crate) const fn spec(&self) -> &Arc<ModelSpec> {
@@ -80,6 +86,13 @@ impl ModelLane {
     /// Grants a place at once, or a place in the queue.
     fn enter(self: &Arc<Self>, ask: &Ask) -> Result<Entry, Fault> {
         let mut guard = self.state.lock();
+        if guard.unavailable.is_some() {
+            // A worker that has just joined may be called by whoever saw it join.
+            drop(guard);
+            let view = self.views.borrow().clone();
+            self.follow(&view);
+            guard = self.state.lock();
+        }
         let state = &mut *guard;
         if let Some(reason) = &state.unavailable {
             return Err(unavailable(&self.name, reason));

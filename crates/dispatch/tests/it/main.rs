@@ -229,6 +229,17 @@ async fn calls_wait_for_a_model_that_starts_and_are_refused_by_one_that_fails() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_replica_can_be_called_as_soon_as_it_has_joined() {
+    let house = House::with(ModelSpec::default());
+    let reason = "no worker has joined".to_owned();
+    house.fleet.set_availability(&house.model, Availability::Failing { reason });
+    house.settle().await;
+    house.dispatcher.call(house.call()).await.err().unwrap();
+    house.declare(1, |_| Reply::Now(ok("")));
+    house.dispatcher.call(house.call()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn urgent_calls_go_first() {
     let house = House::with(one_at_a_time(8));
     let peer = house.declare(8, |_| Reply::After(SECOND, ok("")));
