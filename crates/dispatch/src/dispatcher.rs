@@ -127,7 +127,9 @@ impl Dispatcher {
             // An endpoint that knows when to come back is not asked before; another one may be.
             let is_resting =
                 fault.retry_after.is_some_and(|rest| rest > WAIT_MAX) && attempt >= lane.replicas();
-            if is_last || is_resting || !outgoing.can_be_sent() {
+            // The adapter of an external API has tried as often as its model's settings say.
+            let is_external = !lane.spec().kind.runs_workers();
+            if is_last || is_resting || is_external || !outgoing.can_be_sent() {
                 return Err(fault);
             }
             tracing::debug!(model = %ask.model, %call_id, attempt, %fault, "call was not begun");
