@@ -4,7 +4,7 @@
 # quick: one short round of everything, to see that it works; its figures mean nothing.
 # all:   the figures of docs/benchmarks.md, which it writes there.
 #
-# BENCH_PROFILE=dev measures the dev build; BENCH_BUILD=no measures what is there.
+# It builds what we publish (profile dist: fat LTO). BENCH_PROFILE=dev measures the dev build; BENCH_BUILD=no measures what is there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -20,7 +20,7 @@ for word in "$@"; do
     cases+=("$word")
 done
 
-profile=${BENCH_PROFILE:-release}
+profile=${BENCH_PROFILE:-dist}
 venvs=target/bench/venvs
 python=${PYTHON:-python3}
 export PYTHONDONTWRITEBYTECODE=1

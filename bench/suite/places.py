@@ -14,7 +14,7 @@ VENVS = OUT / "venvs"
 # On the disk of the repository: `/tmp` may be memory, and the store is measured here.
 SCRATCH = OUT / "scratch"
 
-PROFILE = os.environ.get("BENCH_PROFILE", "release")
+PROFILE = os.environ.get("BENCH_PROFILE", "dist")
 
 
 def program(name: str) -> str:
