@@ -53,8 +53,7 @@ fmt: $(STAMPS)/test ## Format everything
 	$(VENV)/bin/ruff check --fix --quiet .
 
 .PHONY: bench
-bench: build ## Measure; the results go to docs/benchmarks.md
-	@$(MAKE) --no-print-directory install-wheel PROFILE=release
+bench: ## Measure; the results go to docs/benchmarks.md
 	bench/run.sh
 
 # --- documents ---
