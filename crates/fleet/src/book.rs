@@ -14,7 +14,7 @@ use policy::health::Health;
 use types::{CallId, ErrorCode, Fault, ModelName, ModelSpec, WorkerId};
 
 use crate::{
-    Availability, Departure, FleetEvent, Member, ModelView, Phase, Replica, handle::FleetSettings,
+    Availability, Departure, FleetEvent, FleetSettings, Member, ModelView, Phase, Replica,
     progress::Stop,
 };
 use worker::Worker;
@@ -145,8 +145,8 @@ impl Book {
     pub(crate) fn linger(&mut self, id: WorkerId, call: CallId, lingering: Lingering) -> Effects {
         match self.workers.get_mut(&id) {
             Some(worker) => {
-                worker.linger(call, lingering);
-                Effects::default()
+                let released = worker.linger(call, lingering).into_iter().collect();
+                Effects { released, ..Effects::default() }
             }
             None => Effects { released: vec![lingering.held], ..Effects::default() },
         }

@@ -20,27 +20,14 @@ use types::{CallId, ErrorCode, Fault, ModelName, ModelSpec, WorkerId};
 use uuid::Uuid;
 
 use crate::{
-    Availability, Departure, FleetEvent, HttpEndpoint, Manner, ModelView, ProgressWatch, Replica,
-    ReportListener,
+    Availability, Departure, FleetEvent, FleetSettings, HttpEndpoint, Manner, ModelView,
+    ProgressWatch, Replica, ReportListener,
     book::{Book, Effects, Held, Lingering},
     guarded::Guarded,
 };
 
 /// Events that a slow supervisor may fall behind; it reads the views when it missed some.
 const EVENTS_BACKLOG_MAX: usize = 1024;
-
-/// Times and secrets of the fleet.
-#[derive(Debug, Clone)]
-pub struct FleetSettings {
-    /// Time between heartbeats.
-    pub heartbeat: Duration,
-    /// A worker without a heartbeat for this long is lost.
-    pub lease: Duration,
-    /// What a worker must present to join.
-    pub join_token: String,
-    /// Tells this server's memory from that of an earlier one.
-    pub epoch: u64,
-}
 
 /// The models and who serves them. Cheap to clone.
 ///

@@ -16,11 +16,13 @@ mod handle;
 mod http_endpoint;
 mod progress;
 mod replica;
+mod settings;
 mod view;
 
 pub use events::{Departure, FleetEvent, ReportListener};
-pub use handle::{Fleet, FleetSettings};
+pub use handle::Fleet;
 pub use http_endpoint::HttpEndpoint;
 pub use progress::ProgressWatch;
 pub use replica::{Manner, Replica};
+pub use settings::FleetSettings;
 pub use view::{Availability, Member, ModelView, Phase};

@@ -20,7 +20,7 @@ pub(crate) fn router(gateway: Gateway) -> Router {
         .route("/internal/v1/workers/{id}", delete(leave))
         .route("/internal/v1/workers/{id}/heartbeat", put(heartbeat))
         .route("/internal/v1/workers/{id}/reports", post(report))
-        .fallback(crate::routes::not_found)
+        .fallback(crate::nowhere::not_found)
         .layer(middleware::from_fn_with_state(gateway.clone(), authenticate))
         .with_state(gateway)
 }

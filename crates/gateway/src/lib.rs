@@ -22,6 +22,7 @@ mod intake;
 mod internal;
 mod invoke;
 mod lingering;
+mod nowhere;
 mod openai;
 pub mod openapi;
 mod operations;

@@ -1,14 +1,11 @@
 //! The table of paths.
 
+use crate::{
+    Gateway, catalog, health, invoke, nowhere, openai, operations, passage, static_files, tasks,
+};
 use axum::{
     Router,
     routing::{any, get, post},
-};
-use types::ErrorCode;
-
-use crate::{
-    Gateway, catalog, failure::Failure, health, invoke, openai, operations, passage, static_files,
-    tasks,
 };
 
 /// Every public path and who answers it.
@@ -17,7 +14,9 @@ pub(crate) fn router(gateway: Gateway) -> Router {
     let mut router = ours(gateway.clone());
     router = match folder {
         Some(folder) => static_files::at_the_rest(router, &folder),
-        None => router.route("/", get(operations::root).with_state(gateway)).fallback(not_found),
+        None => router
+            .route("/", get(operations::root).with_state(gateway))
+            .fallback(nowhere::not_found),
     };
     if origins.is_empty() { router } else { router.layer(static_files::cors(&origins)) }
 }
@@ -43,7 +42,7 @@ fn ours(gateway: Gateway) -> Router {
         .route("/metrics", get(operations::metrics))
         .route("/openapi.json", get(operations::openapi_json))
         .route("/docs", get(operations::docs))
-        .method_not_allowed_fallback(method_not_allowed)
+        .method_not_allowed_fallback(nowhere::method_not_allowed)
         .with_state(gateway)
 }
 
@@ -66,14 +65,4 @@ pub(crate) fn template(path: &str) -> &'static str {
         ("", None, _) => "/",
         _ => "other",
     }
-}
-
-pub(crate) async fn not_found(uri: http::Uri) -> Failure {
-    let detail = format!("nothing answers at {}; see /docs", uri.path());
-    Failure::new(ErrorCode::RouteNotFound, detail)
-}
-
-async fn method_not_allowed(method: http::Method, uri: http::Uri) -> Failure {
-    let detail = format!("{} does not take {method}; see /docs", uri.path());
-    Failure::new(ErrorCode::MethodNotAllowed, detail)
 }

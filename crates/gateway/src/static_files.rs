@@ -9,7 +9,7 @@ use tower_http::{
     services::{ServeDir, ServeFile},
 };
 
-use crate::routes::not_found;
+use crate::nowhere::not_found;
 
 /// Serves the folder at every path that is not ours, and its `index.html` at `/`.
 pub(crate) fn at_the_rest(router: Router, folder: &Path) -> Router {

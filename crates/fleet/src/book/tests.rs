@@ -107,6 +107,12 @@ impl Story {
         effects.events
     }
 
+    fn report_end(&mut self) {
+        let (outcome, usage) = (api::worker::Outcome::Cancelled, BTreeMap::default());
+        let ended = Report::Ended { call_id: CALL, outcome, usage };
+        drop(self.book.reports(WORKER, &[ended]).unwrap());
+    }
+
     fn phase(&self) -> Option<Phase> {
         self.book.view(&name())?.members.first().map(|member| member.phase)
     }
@@ -147,12 +153,30 @@ fn a_cancelled_call_keeps_its_place_until_the_worker_reports_its_end() {
     story.cancel_call(1, 60);
     story.beat(10, running(9));
     assert!(!story.released());
-    let ended = Report::Ended {
-        call_id: CALL,
-        outcome: api::worker::Outcome::Cancelled,
-        usage: BTreeMap::default(),
-    };
-    drop(story.book.reports(WORKER, &[ended]).unwrap());
+    story.report_end();
+    assert!(story.released());
+}
+
+#[test]
+fn an_end_that_is_reported_before_the_cancelling_was_noted_counts() {
+    let mut story = Story::with(ModelSpec::default());
+    story.report_end();
+    story.cancel_call(1, 60);
+    assert!(story.released());
+    story.released.store(false, Ordering::Relaxed);
+    story.cancel_call(2, 60);
+    assert!(!story.released(), "it counts once");
+}
+
+#[test]
+fn a_call_whose_end_was_not_heard_of_is_no_proof_against_its_worker() {
+    let mut story = Story::with(ModelSpec::default());
+    story.beat(58, running(0));
+    story.cancel_call(59, 59);
+    story.beat(59, Vec::new());
+    assert!(story.book.sweep(story.at(69)).events.is_empty(), "its worker does not list it");
+    assert_eq!(story.phase(), Some(Phase::Ready));
+    story.beat(70, Vec::new());
     assert!(story.released());
 }
 

@@ -2,7 +2,7 @@
 //! it should have stopped.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -18,6 +18,10 @@ use crate::{Phase, Replica, progress::Stop};
 /// ended just because a heartbeat does not list it: it may have begun after that was written.
 const HEARTBEAT_TRANSIT_MAX: Duration = Duration::from_secs(1);
 
+/// Reported ends that are remembered: far more than calls can be cancelled in the moment that a
+/// thread needs to note it.
+const ENDED_MAX: usize = 256;
+
 pub(super) struct Worker {
     pub(super) replica: Arc<Replica>,
     pub(super) phase: Phase,
@@ -26,13 +30,31 @@ pub(super) struct Worker {
     /// Calls that somebody waits for, of models that demand progress.
     watched: HashMap<CallId, Stop>,
     /// Calls that were cancelled and may still run.
-    lingering: HashMap<CallId, (HeldCall, Held)>,
+    lingering: HashMap<CallId, Lingerer>,
+    /// Calls whose end was reported although nothing was held for them: oldest first. One of them
+    /// may be cancelled just now, on another thread.
+    ended: VecDeque<CallId>,
+}
+
+/// A call that was cancelled and may still run.
+struct Lingerer {
+    judged: HeldCall,
+    held: Held,
+    /// Whether the last heartbeat said that it runs. Only that proves anything: a report of its
+    /// end may be lost, and its worker must not pay for that.
+    listed: bool,
 }
 
 impl Worker {
     pub(super) fn new(replica: Arc<Replica>, lease_until: Option<Instant>) -> Self {
-        let (watched, lingering) = (HashMap::new(), HashMap::new());
-        Self { replica, phase: Phase::Ready, lease_until, watched, lingering }
+        Self {
+            replica,
+            phase: Phase::Ready,
+            lease_until,
+            watched: HashMap::new(),
+            lingering: HashMap::new(),
+            ended: VecDeque::new(),
+        }
     }
 
     /// A call is about to be sent.
@@ -45,37 +67,51 @@ impl Worker {
         self.watched.remove(&call);
     }
 
-    /// A call was cancelled.
-    pub(super) fn linger(&mut self, call: CallId, lingering: Lingering) {
+    /// A call was cancelled. What it holds is given back if it has ended already.
+    pub(super) fn linger(&mut self, call: CallId, lingering: Lingering) -> Option<Held> {
         let Lingering { held, since, timeout_at } = lingering;
+        if let Some(at) = self.ended.iter().position(|ended| *ended == call) {
+            self.ended.remove(at);
+            return Some(held);
+        }
         let judged = HeldCall {
             call,
             timeout_at: Some(timeout_at),
             silent_at: None,
             cancel_asked: Some(since),
         };
-        self.lingering.insert(call, (judged, held));
+        self.lingering.insert(call, Lingerer { judged, held, listed: false });
+        None
     }
 
-    /// A cancelled call has ended.
+    /// The worker reports the end of a call.
     pub(super) fn ended(&mut self, call: CallId) -> Option<Held> {
-        self.lingering.remove(&call).map(|(_, held)| held)
+        if let Some(lingerer) = self.lingering.remove(&call) {
+            return Some(lingerer.held);
+        }
+        if self.ended.len() == ENDED_MAX {
+            self.ended.pop_front();
+        }
+        self.ended.push_back(call);
+        None
     }
 
     /// It is gone, and nothing of it runs any more.
     pub(super) fn into_held(self) -> Vec<Held> {
-        self.lingering.into_values().map(|(_, held)| held).collect()
+        self.lingering.into_values().map(|lingerer| lingerer.held).collect()
     }
 
     /// A heartbeat came: what it does not list any more has ended.
     pub(super) fn heard(&mut self, heartbeat: &Heartbeat, now: Instant) -> Vec<Held> {
-        let has_ended = |call: &HeldCall| {
-            let since = call.cancel_asked.unwrap_or(now);
-            now.saturating_duration_since(since) > HEARTBEAT_TRANSIT_MAX
-                && !heartbeat.running.iter().any(|running| running.call_id == call.call)
+        for (call, lingerer) in &mut self.lingering {
+            lingerer.listed = heartbeat.running.iter().any(|running| running.call_id == *call);
+        }
+        let has_ended = |lingerer: &Lingerer| {
+            let since = lingerer.judged.cancel_asked.unwrap_or(now);
+            !lingerer.listed && now.saturating_duration_since(since) > HEARTBEAT_TRANSIT_MAX
         };
-        let ended = self.lingering.extract_if(|_, (call, _)| has_ended(call));
-        ended.map(|(_, (_, held))| held).collect()
+        let ended = self.lingering.extract_if(|_, lingerer| has_ended(lingerer));
+        ended.map(|(_, lingerer)| lingerer.held).collect()
     }
 
     /// Looks for calls that, as this heartbeat says, have shown no progress for longer than `max`.
@@ -95,8 +131,8 @@ impl Worker {
             let since = now.checked_sub(Duration::from_millis(running.idle_ms));
             // Only what is past is proven: it may show progress until the next heartbeat.
             let silent_at = since.map(|since| since + max).filter(|silent_at| *silent_at <= now);
-            if let Some((lingering, _)) = self.lingering.get_mut(&call) {
-                lingering.silent_at = silent_at;
+            if let Some(lingerer) = self.lingering.get_mut(&call) {
+                lingerer.judged.silent_at = silent_at;
                 continue;
             }
             let awaited = HeldCall { call, timeout_at: None, silent_at, cancel_asked: None };
@@ -111,7 +147,8 @@ impl Worker {
 
     /// Judges it by its lease and the calls that linger.
     pub(super) fn health(&self, interval: Duration, now: Instant) -> Health {
-        let calls = self.lingering.values().map(|(call, _)| call);
+        let runs = self.lingering.values().filter(|lingerer| lingerer.listed);
+        let calls = runs.map(|lingerer| &lingerer.judged);
         health::Worker { lease_until: self.lease_until, heartbeat: interval, calls }.health(now)
     }
 }
