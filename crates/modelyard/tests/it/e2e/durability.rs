@@ -135,7 +135,7 @@ async fn a_task_of_a_worker_that_is_lost_is_tried_on_another() {
     let yard = Yard::open(&format!("{quick}{config}")).await;
     let id = submit(&yard, &json!({"note": "a", "until": "go"})).await;
     let worker = yard.noted("begun", "a").await.pid;
-    super::process::send(worker, Signal::SIGSTOP);
+    super::process::freeze(worker);
     yard.signal("go");
     assert_eq!(state(&yard, &id).await, "completed");
     let runs = yard.diary().into_iter().filter(|entry| entry.word == "ended");

@@ -30,7 +30,7 @@ async fn a_frozen_worker_is_removed_and_joins_again_when_it_thaws() {
     let quick = "workers.heartbeat_seconds = 2\nworkers.lease_seconds = 2.5\n";
     let yard = Yard::open(&format!("{quick}{}", puppets("puppet", ""))).await;
     let before = pid(&yard, "puppet").await;
-    process::send(before, Signal::SIGSTOP);
+    process::freeze(before);
     replicas(&yard, "puppet", 0).await;
     process::send(before, Signal::SIGCONT);
     replicas(&yard, "puppet", 1).await;
@@ -42,7 +42,7 @@ async fn a_frozen_worker_that_does_not_thaw_is_replaced() {
     let quick = "workers.heartbeat_seconds = 0.2\nworkers.lease_seconds = 0.6\n";
     let yard = Yard::open(&format!("{quick}{}", puppets("puppet", ""))).await;
     let before = pid(&yard, "puppet").await;
-    process::send(before, Signal::SIGSTOP);
+    process::freeze(before);
     replicas(&yard, "puppet", 0).await;
     assert_ne!(pid(&yard, "puppet").await, before);
     eventually("the end of the frozen worker", async || (!process::runs(before)).then_some(()))
@@ -58,7 +58,7 @@ async fn a_worker_that_somebody_started_by_hand_survives_its_own_freezing_and_th
     replicas(&yard, "far", 1).await;
     assert_eq!(pid(&yard, "far").await, worker.pid());
 
-    process::send(worker.pid(), Signal::SIGSTOP);
+    process::freeze(worker.pid());
     replicas(&yard, "far", 0).await;
     let (code, _) = yard.post("/invoke/far").json("{}").send().await.refusal().await;
     assert_eq!(code, "model_unavailable");

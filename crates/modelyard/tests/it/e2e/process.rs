@@ -1,6 +1,9 @@
 //! Processes by their number.
 
-use std::fs;
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
 use nix::{
     sys::signal::{self, Signal},
@@ -10,6 +13,22 @@ use nix::{
 /// Sends a signal to one process, which must be there.
 pub(crate) fn send(pid: i32, signal: Signal) {
     signal::kill(Pid::from_raw(pid), signal).unwrap();
+}
+
+/// Stops a process in its tracks. A signal takes a moment to reach every thread; afterwards none of
+/// them runs.
+pub(crate) fn freeze(pid: i32) {
+    send(pid, Signal::SIGSTOP);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !threads(pid).iter().all(|thread| state_and_parent(*thread).is_none_or(|s| s.0 == 'T')) {
+        assert!(Instant::now() < deadline, "process {pid} does not stop");
+        std::thread::yield_now();
+    }
+}
+
+fn threads(pid: i32) -> Vec<i32> {
+    let all = fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
+    all.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
 /// Whether it runs. One that has ended and waits to be buried does not.
