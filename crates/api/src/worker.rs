@@ -274,8 +274,8 @@ pub enum Report {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         partial: Option<Value>,
     },
-    /// It holds its place no more. Must be sent for calls whose caller left before the end; for
-    /// others the end of the answer says it.
+    /// It holds its place no more. Must be sent for calls whose caller left before the end or whose
+    /// time was up; for others the end of the answer says it, and saying it again does no harm.
     Ended {
         /// The call.
         call_id: CallId,

@@ -15,8 +15,8 @@ use types::{CallId, ErrorCode, Fault};
 use uuid::Uuid;
 
 use crate::{
-    Handler, Incoming, Running, answer_body::AnswerBody, ledger, refusal::Refusal, request_body,
-    routes::ServedRoute, running::Attendance, server::Server,
+    Handler, Incoming, Running, answer_body::AnswerBody, last_word::LastWord, ledger,
+    refusal::Refusal, request_body, routes::ServedRoute, running::Attendance, server::Server,
 };
 
 /// What the head of a call says.
@@ -39,6 +39,7 @@ enum End {
 /// Has a call answered. Dropping the future cancels the call.
 pub(crate) async fn perform<B>(
     server: &Server,
+    last_word: &LastWord,
     route: &ServedRoute,
     handler: &dyn Handler,
     request: Request<B>,
@@ -48,7 +49,7 @@ where
     B::Error: Into<api::BoxError>,
 {
     let CallHead { call_id, deadline } = CallHead::read(request.headers(), route.timeout)?;
-    let attendance = admit(server, call_id)?;
+    let attendance = admit(server, call_id)?.on(last_word);
     let incoming = Arrival { request, deadline, running: attendance.running().clone() };
     let work = AssertUnwindSafe(incoming.work(handler, server.body_bytes_max)).catch_unwind();
     let end = tokio::select! {
@@ -107,12 +108,19 @@ fn finish(
     deadline: Option<Instant>,
 ) -> Result<Response<AnswerBody>, Refusal> {
     match end {
+        End::Answered(response) if says_time_up(response.headers()) => {
+            attendance.gave_up();
+            Ok(response.map(AnswerBody::whole))
+        }
         End::Answered(response) => {
             Ok(response.map(|body| AnswerBody::new(body, attendance, deadline)))
         }
         End::Faulted(fault) => {
             log_fault(&fault, attendance.running());
-            attendance.answered(Outcome::Failed);
+            match fault.code {
+                ErrorCode::DeadlineExceeded => attendance.gave_up(),
+                _ => attendance.answered(Outcome::Failed),
+            }
             Err(fault.into())
         }
         End::TimeUp => {
@@ -120,10 +128,16 @@ fn finish(
             Err(time_up().into())
         }
         End::Withdrawn => {
-            attendance.gave_up();
+            attendance.left_to_others();
             Err(Refusal::draining())
         }
     }
+}
+
+/// Whether the code itself answers that time was up. The gateway keeps the place of such a call
+/// until a report says that it ended, because most of them are still running.
+fn says_time_up(head: &HeaderMap) -> bool {
+    head.get(&headers::ERROR_CODE).is_some_and(|slug| slug == ErrorCode::DeadlineExceeded.slug())
 }
 
 /// The cause of a fault is for the operator only.

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
-use crate::{door, server::Server};
+use crate::{door, last_word::LastWord, server::Server};
 
 /// The life of a socket, which begins when the connection has given up HTTP.
 type Afterlife = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -16,6 +16,7 @@ type Afterlife = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// What the requests of one connection share.
 pub(crate) struct Connection {
     pub(crate) server: Arc<Server>,
+    pub(crate) last_word: LastWord,
     afterlife: Mutex<Option<Afterlife>>,
 }
 
@@ -32,7 +33,8 @@ pub(crate) async fn serve<S>(stream: S, server: Arc<Server>, closing: Cancellati
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let connection = Arc::new(Connection { server, afterlife: Mutex::new(None) });
+    let (last_word, afterlife) = (LastWord::default(), Mutex::new(None));
+    let connection = Arc::new(Connection { server, last_word, afterlife });
     let service = service_fn(|request| {
         let connection = Arc::clone(&connection);
         async move { Ok::<_, Infallible>(door::answer(&connection, request).await) }
@@ -49,6 +51,9 @@ where
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection broke off");
+    }
+    if let Some(call) = connection.last_word.take() {
+        connection.server.ledger.ended(call);
     }
     let afterlife = connection.afterlife.lock().take();
     if let Some(afterlife) = afterlife {

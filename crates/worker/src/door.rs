@@ -38,7 +38,9 @@ async fn enter(
     }
     match server.routes.find(path, request.method()) {
         Found::Route(route) => match &route.service {
-            Service::Http(handler) => call::perform(server, route, &**handler, request).await,
+            Service::Http(handler) => {
+                call::perform(server, &connection.last_word, route, &**handler, request).await
+            }
             Service::Socket(handler) => upgrade::accept(connection, handler, request),
         },
         Found::OtherMethods(allow) => Err(Refusal::Method { allow: allow.clone() }),

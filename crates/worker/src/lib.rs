@@ -77,6 +77,7 @@ mod feed;
 mod gateway_client;
 mod handler;
 pub mod json;
+mod last_word;
 mod ledger;
 mod lifeline;
 mod listen;

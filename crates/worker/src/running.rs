@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use types::CallId;
 
-use crate::ledger::Ledger;
+use crate::{last_word::LastWord, ledger::Ledger};
 
 /// The call waits; it may still be withdrawn.
 const WAITING: u8 = 0;
@@ -177,6 +177,7 @@ impl Drop for Call {
 pub(crate) struct Attendance {
     running: Running,
     answered: bool,
+    last_word: LastWord,
 }
 
 impl Attendance {
@@ -192,15 +193,30 @@ impl Attendance {
             cancel: Notify::new(),
             usage: Mutex::new(BTreeMap::new()),
         };
-        Self { running: Running(Arc::new(call)), answered: false }
+        let running = Running(Arc::new(call));
+        Self { running, answered: false, last_word: LastWord::default() }
+    }
+
+    /// The answer goes over the connection that remembers this.
+    pub(crate) fn on(mut self, last_word: &LastWord) -> Self {
+        last_word.heard();
+        self.last_word = last_word.clone();
+        self
     }
 
     pub(crate) fn running(&self) -> &Running {
         &self.running
     }
 
-    /// The call was taken from its code: its time is up, or it is left to another worker.
-    pub(crate) fn gave_up(self) {
+    /// The call was taken from its code, because its time is up. The gateway keeps its place until
+    /// a report says that it ended, which may be now.
+    pub(crate) fn gave_up(mut self) {
+        self.running.cancel();
+        self.answered = true;
+    }
+
+    /// The call was taken back before it began, and is left to another worker.
+    pub(crate) fn left_to_others(self) {
         self.running.cancel();
         self.answered(Outcome::Cancelled);
     }
@@ -213,6 +229,7 @@ impl Attendance {
         // answer does not say that the place is free, and a report must.
         if let Some(call) = Arc::get_mut(&mut self.running.0) {
             call.told = true;
+            self.last_word.said(call.call_id);
         }
     }
 }

@@ -6,7 +6,7 @@ use http_body_util::{BodyExt, Full};
 use serde_json::Value;
 use types::{ErrorCode, Fault};
 
-use crate::{WorkerError, call, handler::Service, server::Server};
+use crate::{WorkerError, call, handler::Service, last_word::LastWord, server::Server};
 
 /// How much of a bad answer is shown, in characters.
 const SHOWN_MAX: usize = 500;
@@ -31,7 +31,8 @@ async fn try_body(server: &Server, path: &str, body: &Value) -> Result<(), Fault
     let json = HeaderValue::from_static("application/json");
     request.headers_mut().insert(header::CONTENT_TYPE, json);
 
-    let performed = call::perform(server, route, &**handler, request).await;
+    let nobody = LastWord::default();
+    let performed = call::perform(server, &nobody, route, &**handler, request).await;
     let (head, body) = performed.map_err(crate::refusal::Refusal::into_fault)?.into_parts();
     let body = body
         .collect()

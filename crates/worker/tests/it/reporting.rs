@@ -68,13 +68,26 @@ async fn code_that_outlives_its_answer_reports_its_end() {
 }
 
 #[tokio::test]
-async fn a_call_that_was_answered_in_peace_is_not_reported() {
+async fn the_end_of_an_answer_is_reported_only_if_its_connection_ends_with_it() {
     let (gateway, worker) = joined(ok).await;
     let mut client = worker.client().await;
-    assert_eq!(client.post("").await.text(), "ok");
-    client.leave().await;
+    assert_eq!(client.send(request(7, "")).await.text(), "ok");
+    assert_eq!(client.send(request(8, "")).await.text(), "ok");
     tokio::time::sleep(SEVERAL_HEARTBEATS).await;
     gateway.look(|told| assert_eq!(told.reports, []));
+    // Whoever left may have given the call up before it heard the answer.
+    client.leave().await;
+    gateway.is_told(|told| told.reports == [ended(8, Outcome::Completed)]).await;
+}
+
+#[tokio::test]
+async fn a_call_whose_time_is_up_is_reported_when_its_code_has_stopped() {
+    let (gateway, worker) = joined(|_: Incoming| std::future::pending()).await;
+    let mut late = request(7, "");
+    late.headers_mut().insert("x-deadline-ms", http::HeaderValue::from_static("20"));
+    let mut client = worker.client().await;
+    assert_eq!(client.send(late).await.status(), 504);
+    gateway.is_told(|told| told.reports == [ended(7, Outcome::Cancelled)]).await;
 }
 
 #[tokio::test]

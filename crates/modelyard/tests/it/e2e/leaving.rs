@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     diary,
@@ -83,6 +83,19 @@ async fn a_call_whose_time_is_up_is_answered_with_504_and_cancelled() {
     let (code, _) = asked.send().await.refusal().await;
     assert_eq!(code, "deadline_exceeded");
     yard.noted("cancelled", "a").await;
+}
+
+#[tokio::test]
+async fn the_place_of_a_call_whose_time_is_up_is_free_as_soon_as_its_code_has_stopped() {
+    let yard = Yard::open(&puppets("puppet", "worker_capacity = 1")).await;
+    let call = |body: Value, deadline: &str| {
+        yard.post("/invoke/puppet").header("x-deadline-ms", deadline).json(&body).send()
+    };
+    // Again and again: worker and gateway both watch the clock, and either may be first.
+    for _ in 0..20 {
+        assert_eq!(call(json!({"until": "never"}), "20").await.status, 504);
+        assert_eq!(call(json!({}), "3000").await.status, 200);
+    }
 }
 
 #[tokio::test]

@@ -267,3 +267,51 @@ async fn the_record_of_a_task_is_what_the_contract_says() {
     assert!(task.ts.parse::<f64>().unwrap() > 1.7e9);
     assert!(task.updated_ms >= task.created_ms);
 }
+
+#[tokio::test]
+async fn many_submissions_with_one_key_at_once_are_one_task() {
+    let yard = Yard::open(&puppets("puppet", "")).await;
+    let send = || {
+        let asked = yard.post("/tasks/puppet").header("idempotency-key", "k");
+        tokio::spawn(asked.json(&json!({"note": "once"})).send())
+    };
+    let mut ids = std::collections::BTreeSet::new();
+    for answer in (0..16).map(|_| send()).collect::<Vec<_>>() {
+        let accepted = answer.await.unwrap().json().await;
+        ids.insert(accepted["task_id"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(ids.len(), 1);
+    ended(&yard, ids.first().unwrap()).await;
+    assert_eq!(yard.count("begun", "once"), 1);
+}
+
+#[tokio::test]
+async fn a_payload_that_is_not_json_is_kept_and_given_as_it_came() {
+    let yard = Yard::open(&puppets("puppet", "")).await;
+    let asked = yard.post("/tasks/puppet?route=picture").header("content-type", "image/x-raw");
+    let answer = asked.body(api::Body::full(&b"\x89PNG"[..])).send().await;
+    let id = answer.json().await["task_id"].as_str().unwrap().to_owned();
+    let task = ended(&yard, &id).await;
+    let shown = |kind| json!({"content_type": kind, "bytes": 4, "base64": "iVBORw=="});
+    assert_eq!((&task["payload"], &task["result"]), (&shown("image/x-raw"), &shown("image/png")));
+}
+
+#[tokio::test]
+async fn urgent_tasks_go_first() {
+    let yard = Yard::open(&puppets("puppet", "max_concurrency = 1")).await;
+    submit(&yard, &json!({"note": "first", "until": "go"})).await;
+    yard.noted("begun", "first").await;
+    let mut ids = Vec::new();
+    for class in ["low", "normal", "high"] {
+        let asked = yard.post("/tasks/puppet").header("x-priority", class);
+        let answer = asked.json(&json!({"note": class})).send().await.json().await;
+        ids.push(answer["task_id"].as_str().unwrap().to_owned());
+    }
+    yard.signal("go");
+    for id in ids {
+        ended(&yard, &id).await;
+    }
+    let begun = yard.diary().into_iter().filter(|entry| entry.word == "begun");
+    let order: Vec<_> = begun.map(|entry| entry.note).collect();
+    assert_eq!(order, ["first", "high", "normal", "low"]);
+}

@@ -67,7 +67,13 @@ impl Yard {
     /// Starts the program and does not wait until it is ready.
     pub(crate) async fn unready(desk: Desk, config: &str) -> Self {
         let data = desk.path().join("data").display().to_string();
-        let desk = desk.file("modelyard.toml", config).variable("MODELYARD_DATA_DIR", data);
+        // A port that is free, unless the story is about doors.
+        let listen = match config.contains("server.listen") {
+            true => "",
+            false => "server.listen = '127.0.0.1:0'\n",
+        };
+        let desk = desk.file("modelyard.toml", &format!("{listen}{config}"));
+        let desk = desk.variable("MODELYARD_DATA_DIR", data);
         let server = Server::start(&desk).await;
         Self { desk, server }
     }
@@ -202,7 +208,7 @@ struct Server {
 
 impl Server {
     async fn start(desk: &Desk) -> Self {
-        let mut command = desk.command(&["serve", "--port", "0"]);
+        let mut command = desk.command(&["serve"]);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Mutex::new(String::new()));
         let (out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
@@ -211,9 +217,10 @@ impl Server {
         let mut server = Self { child, address: Address::Unix(PathBuf::new()), log };
         server.address = eventually("the line with the address", async || {
             let log = server.log.lock().unwrap();
-            let (_, after) = log.split_once("listening address=")?;
-            let (address, _) = after.split_once('\n')?;
-            Some(Address::Tcp(address.to_owned()))
+            let line = log.lines().find(|line| line.contains("listening"))?;
+            let (_, port) = line.split_once("127.0.0.1:")?;
+            let port: String = port.chars().take_while(char::is_ascii_digit).collect();
+            Some(Address::Tcp(format!("127.0.0.1:{port}")))
         })
         .await;
         server
