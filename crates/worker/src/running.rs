@@ -229,7 +229,10 @@ impl Attendance {
         // answer does not say that the place is free, and a report must.
         if let Some(call) = Arc::get_mut(&mut self.running.0) {
             call.told = true;
-            self.last_word.said(call.call_id);
+            // What was used is reported in any case, and with it the end.
+            if call.usage.get_mut().is_empty() {
+                self.last_word.said(call.call_id);
+            }
         }
     }
 }
