@@ -4,12 +4,12 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use api::{Begun, Body, EndpointError, headers};
 use arc_swap::ArcSwap;
-use fleet::Fleet;
+use fleet::{Fleet, Manner, ModelView, Replica};
 use http::{Response, StatusCode};
 use telemetry::metrics::{Metrics, Outcome};
 use tokio::{
     sync::watch,
-    time::{Instant, sleep_until, timeout_at},
+    time::{Instant, sleep_until, timeout, timeout_at},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use types::{CallId, ErrorCode, Fault, ModelName, ModelSpec};
@@ -24,6 +24,9 @@ const ATTEMPTS_MAX: usize = 16;
 const WAIT_FIRST: Duration = Duration::from_millis(5);
 /// Longest wait between two attempts.
 const WAIT_MAX: Duration = Duration::from_millis(250);
+
+/// Longest wait to learn that a worker which broke off is gone.
+const DEATH_NOTICE_MAX: Duration = Duration::from_millis(100);
 
 /// Calls models. Cheap to clone.
 #[derive(Clone)]
@@ -175,6 +178,7 @@ impl Dispatcher {
             }
             Ok(Err(EndpointError { begun: Begun::Maybe, fault })) => {
                 in_flight.given_up(Outcome::Failed(fault.code));
+                self.await_death_of(&replica).await;
                 Attempt::Failed(fault)
             }
             Err(_) => {
@@ -183,6 +187,20 @@ impl Dispatcher {
                 Attempt::Failed(Fault::new(ErrorCode::DeadlineExceeded, detail))
             }
         }
+    }
+
+    /// A worker that breaks off is usually dying. Until that is known, which takes the deployer
+    /// milliseconds, the caller's next call would go the same way.
+    async fn await_death_of(&self, replica: &Replica) {
+        let Some(mut views) = self.inner.fleet.watch(&replica.model) else { return };
+        if replica.manner == Manner::Declared {
+            return;
+        }
+        let is_gone = |view: &Arc<ModelView>| {
+            !view.members.iter().any(|member| member.replica.id == replica.id)
+        };
+        // One that lives on has a reason of its own; its callers should not wait for it.
+        drop(timeout(DEATH_NOTICE_MAX, views.wait_for(is_gone)).await);
     }
 
     fn lane(&self, name: &ModelName) -> Result<Arc<ModelLane>, Fault> {
