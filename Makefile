@@ -54,8 +54,8 @@ fmt: $(STAMPS)/test ## Format everything
 	$(VENV)/bin/ruff check --fix --quiet .
 
 .PHONY: bench
-bench: ## Measure; the results go to docs/benchmarks.md
-	bench/run.sh
+bench: ## Measure; the figures go to docs/benchmarks.md (ARGS="quick" only tries everything)
+	bench/run.sh $(ARGS)
 
 # --- documents ---
 
