@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use api::worker::{Address, Description, Registration};
+use api::worker::{Address, Description, Heartbeat, Registration, RunningCall};
 use control::{Control, ControlSettings};
 use deploy::{Deployer, Local, Process, ProcessState};
 use fleet::{Availability, Fleet, FleetSettings, Member};
@@ -183,10 +183,13 @@ impl Stage {
         self.fleet.register(registration).unwrap().worker_id
     }
 
-    /// A call on this worker was cancelled, and its code does not end.
+    /// A call on this worker was cancelled, and its code does not end, as its heartbeat says.
     pub(crate) fn hold_a_call(&self, worker: WorkerId) {
         let call = CallId::new(uuid::Uuid::now_v7());
         self.fleet.linger(worker, call, Instant::now(), Box::new(()));
+        let running = vec![RunningCall { call_id: call, age_ms: 1000, idle_ms: 1000 }];
+        let epoch = self.fleet.settings().epoch;
+        self.fleet.heartbeat(worker, &Heartbeat { epoch, running }).unwrap();
     }
 
     pub(crate) fn members(&self, model: &str) -> Vec<Member> {
