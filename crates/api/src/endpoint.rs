@@ -1,6 +1,13 @@
 //! The one way to call a backend: a worker, an external API, a server that somebody else runs.
 
-use std::{future::Future, pin::Pin};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use http::{Request, Response};
 use types::Fault;
@@ -34,6 +41,23 @@ impl EndpointError {
     /// A call that may have had an effect.
     pub const fn maybe_begun(fault: Fault) -> Self {
         Self { begun: Begun::Maybe, fault }
+    }
+}
+
+/// Whether a call has left for its worker. It is among the extensions of the request to a worker,
+/// so that a call that is given up before can be told from one whose code may run.
+#[derive(Debug, Clone, Default)]
+pub struct Sent(Arc<AtomicBool>);
+
+impl Sent {
+    /// The first byte goes out now.
+    pub fn mark(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// Whether a byte may have gone out.
+    pub fn is_marked(&self) -> bool {
+        self.0.load(Ordering::Acquire)
     }
 }
 

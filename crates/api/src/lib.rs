@@ -10,7 +10,7 @@ pub mod task;
 pub mod worker;
 
 pub use body::{Body, broken_off};
-pub use endpoint::{Begun, Endpoint, EndpointError};
+pub use endpoint::{Begun, Endpoint, EndpointError, Sent};
 pub use problem::Problem;
 
 /// The error type of streamed bodies.

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use api::{Begun, Body, BoxError, worker::Address};
+use api::{Begun, Body, BoxError, Sent, worker::Address};
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use parking_lot::Mutex;
@@ -62,6 +62,9 @@ impl Pool {
     ) -> Result<Response<Body>, DialError> {
         loop {
             let (mut connection, reused) = self.take().await?;
+            if let Some(sent) = request.extensions().get::<Sent>() {
+                sent.mark();
+            }
             match connection.exchange(request).await {
                 Ok(response) => return Ok(self.receive(connection, response).await),
                 Err(mut error) => {

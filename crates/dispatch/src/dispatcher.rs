@@ -153,7 +153,7 @@ impl Dispatcher {
         let replica = permit.replica().clone();
         let mut in_flight = InFlight::new(permit, self.inner.fleet.clone(), call_id, deadline);
         let request = match outgoing.request(&replica) {
-            Ok(request) => request,
+            Ok(request) => in_flight.marks(request),
             Err(fault) => {
                 in_flight.ended(Outcome::Failed(fault.code));
                 return Attempt::Failed(fault);

@@ -7,7 +7,9 @@ use std::{
     time::Duration,
 };
 
+use api::{Body, Sent};
 use fleet::{Fleet, Manner, ProgressWatch};
+use http::Request;
 use telemetry::metrics::{Held, ModelMetrics, Outcome};
 use tokio::time::Instant;
 use types::{CallId, ErrorCode, Fault};
@@ -24,6 +26,7 @@ pub struct InFlight {
     fleet: Fleet,
     call_id: CallId,
     timeout_at: Instant,
+    sent: Sent,
     started: Instant,
     metrics: Arc<ModelMetrics>,
     outcome: Option<Outcome>,
@@ -44,11 +47,18 @@ impl InFlight {
             fleet,
             call_id,
             timeout_at,
+            sent: Sent::default(),
             started: Instant::now(),
             metrics,
             outcome: None,
             progress,
         }
+    }
+
+    /// The same request, which will tell when it leaves for its worker.
+    pub(crate) fn marks(&self, mut request: Request<Body>) -> Request<Body> {
+        request.extensions_mut().insert(self.sent.clone());
+        request
     }
 
     /// When its time is up.
@@ -105,7 +115,8 @@ impl Drop for InFlight {
         };
         let outcome = self.outcome.unwrap_or(Outcome::Cancelled);
         self.metrics.call_ended(outcome, self.started.elapsed());
-        if permit.replica().manner == Manner::Registered {
+        // What never left runs nowhere, and nobody would report its end.
+        if permit.replica().manner == Manner::Registered && self.sent.is_marked() {
             let worker = permit.replica().id;
             self.fleet.linger(worker, self.call_id, self.timeout_at.into_std(), Box::new(permit));
         }

@@ -182,15 +182,19 @@ async fn withdrawn(running: &Running) {
 }
 
 impl CallHead {
+    /// The id of a call, if it has a good one.
+    pub(crate) fn call_id(head: &HeaderMap) -> Option<CallId> {
+        head.get(&headers::CALL_ID)?.to_str().ok()?.parse().ok()
+    }
+
     /// Reads the headers of a call. `timeout` is the route's own.
     pub(crate) fn read(head: &HeaderMap, timeout: Option<Duration>) -> Result<Self, Fault> {
-        let call_id = match head.get(&headers::CALL_ID) {
+        let call_id = match Self::call_id(head) {
+            Some(call_id) => call_id,
+            None if head.contains_key(&headers::CALL_ID) => {
+                return Err(bad_header("`x-call-id` must be a UUID"));
+            }
             None => CallId::new(Uuid::now_v7()),
-            Some(value) => value
-                .to_str()
-                .ok()
-                .and_then(|text| text.parse().ok())
-                .ok_or_else(|| bad_header("`x-call-id` must be a UUID"))?,
         };
         let asked = match head.get(&headers::DEADLINE_MS) {
             None => None,

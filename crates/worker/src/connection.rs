@@ -1,14 +1,18 @@
 //! One connection: its requests in turn, and the socket that it may become.
 
-use std::{convert::Infallible, future::Future, pin::Pin, pin::pin, sync::Arc};
+use std::{
+    collections::BTreeMap, convert::Infallible, future::Future, pin::Pin, pin::pin, sync::Arc,
+};
 
-use hyper::{server::conn::http1, service::service_fn};
+use api::worker::Report;
+use http::Request;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
-use crate::{door, last_word::LastWord, server::Server};
+use crate::{call::CallHead, door, last_word::LastWord, server::Server};
 
 /// The life of a socket, which begins when the connection has given up HTTP.
 type Afterlife = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -35,8 +39,10 @@ where
 {
     let (last_word, afterlife) = (LastWord::default(), Mutex::new(None));
     let connection = Arc::new(Connection { server, last_word, afterlife });
-    let service = service_fn(|request| {
+    let service = service_fn(|request: Request<Incoming>| {
         let connection = Arc::clone(&connection);
+        // At once: a future is never polled whose client has left already.
+        connection.last_word.came(CallHead::call_id(request.headers()));
         async move { Ok::<_, Infallible>(door::answer(&connection, request).await) }
     });
     let http = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
@@ -52,8 +58,9 @@ where
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection broke off");
     }
-    if let Some(call) = connection.last_word.take() {
-        connection.server.ledger.ended(call);
+    if let Some((call_id, outcome)) = connection.last_word.take() {
+        let usage = BTreeMap::new();
+        connection.server.ledger.report(Report::Ended { call_id, outcome, usage });
     }
     let afterlife = connection.afterlife.lock().take();
     if let Some(afterlife) = afterlife {

@@ -1,7 +1,6 @@
 //! The calls that a worker holds: how many, which of them have begun, and whether it takes more.
 
 use std::{
-    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering::SeqCst},
@@ -9,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use api::worker::{Outcome, Report, RunningCall};
+use api::worker::{Report, RunningCall};
 use parking_lot::Mutex;
 use slab::Slab;
 use tokio::sync::Notify;
@@ -109,12 +108,6 @@ impl Ledger {
         if let Some(outbox) = &self.outbox {
             outbox.push(report);
         }
-    }
-
-    /// Reports the end of a call whose answer may not have been heard.
-    pub(crate) fn ended(&self, call_id: CallId) {
-        let (outcome, usage) = (Outcome::Completed, BTreeMap::new());
-        self.report(Report::Ended { call_id, outcome, usage });
     }
 
     pub(crate) fn outbox(&self) -> Option<&Outbox> {

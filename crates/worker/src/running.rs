@@ -199,7 +199,7 @@ impl Attendance {
 
     /// The answer goes over the connection that remembers this.
     pub(crate) fn on(mut self, last_word: &LastWord) -> Self {
-        last_word.heard();
+        last_word.begun();
         self.last_word = last_word.clone();
         self
     }
@@ -231,7 +231,7 @@ impl Attendance {
             call.told = true;
             // What was used is reported in any case, and with it the end.
             if call.usage.get_mut().is_empty() {
-                self.last_word.said(call.call_id);
+                self.last_word.answered(call.call_id);
             }
         }
     }

@@ -26,7 +26,7 @@ pub(crate) fn accept(
 ) -> Result<Response<AnswerBody>, Refusal> {
     let key = handshake_key(request.headers())?;
     let CallHead { call_id, deadline } = CallHead::read(request.headers(), None)?;
-    let attendance = admit(&connection.server, call_id)?;
+    let attendance = admit(&connection.server, call_id)?.on(&connection.last_word);
     let running = attendance.running().clone();
     if !running.begin() {
         return Err(Refusal::draining());

@@ -210,6 +210,21 @@ async fn a_worker_that_answers_in_time_for_code_that_still_runs_keeps_the_place(
     house.dispatcher.call(house.call()).await.unwrap();
 }
 
+#[tokio::test]
+async fn a_call_that_was_given_up_before_it_left_gives_its_place_back_at_once() {
+    let house = House::with(one_at_a_time(4));
+    let folder = tempfile::tempdir().unwrap();
+    house.register(folder.path(), "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+    let mut late = house.call();
+    late.deadline = Some(tokio::time::Instant::now());
+    let fault = house.dispatcher.call(late).await.err().unwrap();
+    assert_eq!(fault.code, ErrorCode::DeadlineExceeded);
+
+    let mut next = house.call();
+    next.deadline = Some(tokio::time::Instant::now() + SECOND);
+    house.dispatcher.call(next).await.unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn calls_wait_for_a_model_that_starts_and_are_refused_by_one_that_fails() {
     let house = House::with(ModelSpec::default());

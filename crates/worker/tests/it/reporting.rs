@@ -8,6 +8,10 @@ use api::{
 };
 use http::{Response, StatusCode};
 use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::UnixStream,
+};
 use types::{ErrorCode, Fault};
 use worker::{Handler, Incoming};
 
@@ -78,6 +82,22 @@ async fn the_end_of_an_answer_is_reported_only_if_its_connection_ends_with_it() 
     // Whoever left may have given the call up before it heard the answer.
     client.leave().await;
     gateway.is_told(|told| told.reports == [ended(8, Outcome::Completed)]).await;
+}
+
+#[tokio::test]
+async fn a_call_whose_client_left_before_anybody_looked_at_it_is_reported_too() {
+    let (gateway, worker) = joined(ok).await;
+    let mut stream = UnixStream::connect(worker.dir.path().join("worker.sock")).await.unwrap();
+    let ask = |id| format!("POST /call HTTP/1.1\r\nhost: w\r\nx-call-id: {}\r\n\r\n", call_id(id));
+    stream.write_all(ask(7).as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"ok") {
+        stream.read_buf(&mut answer).await.unwrap();
+    }
+    // The worker sees the next request and the end of its connection at once.
+    stream.try_write(ask(8).as_bytes()).unwrap();
+    drop(stream);
+    gateway.is_told(|told| told.reports == [ended(8, Outcome::Cancelled)]).await;
 }
 
 #[tokio::test]

@@ -1,6 +1,9 @@
 //! Many callers that come and go at any time. In the end nothing may be lost: no place, no count.
 
-use std::{hash::BuildHasher, time::Duration};
+use std::{
+    hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
+    time::Duration,
+};
 
 use api::worker::Address;
 use http::Method;
@@ -21,22 +24,28 @@ const PLACES: usize = 3;
 
 fn config(more: &str) -> String {
     let limits = "num_workers = 2\nworker_capacity = 2\nmax_concurrency = 3\nqueue_max = 20";
-    let quick = "workers.heartbeat_seconds = 0.2\nworkers.lease_seconds = 2\n";
-    format!("{quick}{}", puppets("puppet", &format!("{limits}\n{more}")))
+    // No heartbeat comes to the rescue of a place whose release was forgotten.
+    let rare = "workers.heartbeat_seconds = 60\nworkers.lease_seconds = 200\n";
+    format!("{rare}{}", puppets("puppet", &format!("{limits}\n{more}")))
 }
 
 /// A number that looks like chance and is the same in every run.
-fn dice(caller: u64, call: u64, sides: u64) -> u64 {
-    let hash = std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default();
+pub(crate) fn dice(caller: u64, call: u64, sides: u64) -> u64 {
+    let hash = BuildHasherDefault::<DefaultHasher>::default();
     hash.hash_one((caller, call, sides)) % sides
 }
 
-/// One call, of which the caller may have enough at any time.
-async fn call(door: &Address, caller: u64, number: u64) {
+/// What one caller asks for the next time.
+type Wish = fn(&Address, u64, u64) -> Ask;
+
+fn of_puppets(door: &Address, caller: u64, number: u64) -> Ask {
     let body = json!({"note": "churn", "sleep_ms": dice(caller, number, 20), "events": 3});
-    let path = ["/invoke/puppet", "/invoke/puppet/act", "/invoke/puppet/stream"];
-    let path = path[dice(caller, number, 3) as usize];
-    let asked = Ask::new(door, Method::POST, path).json(&body);
+    let paths = ["/invoke/puppet", "/invoke/puppet/act", "/invoke/puppet/stream"];
+    Ask::new(door, Method::POST, paths[dice(caller, number, 3) as usize]).json(&body)
+}
+
+/// One call, of which the caller may have enough at any time.
+async fn call(asked: Ask, caller: u64, number: u64) {
     let asked = match dice(caller, number, 4) {
         0 => asked.header("x-deadline-ms", dice(caller, number, 30).to_string()),
         _ => asked,
@@ -50,25 +59,31 @@ async fn call(door: &Address, caller: u64, number: u64) {
     let _ = timeout(patience, whole).await;
 }
 
-async fn everybody_calls(yard: &Yard) -> JoinSet<()> {
+/// Many callers, all at once, each with one wish after the other.
+pub(crate) fn everybody_calls(yard: &Yard, wish: Wish) -> JoinSet<()> {
     let mut callers = JoinSet::new();
     for caller in 0..CALLERS {
         let door = yard.address().clone();
         callers.spawn(async move {
             for number in 0..CALLS {
-                call(&door, caller, number).await;
+                call(wish(&door, caller, number), caller, number).await;
             }
         });
     }
     callers
 }
 
-/// All places are free, and exactly as many as there should be.
-async fn all_is_well(yard: &Yard) {
+/// Waits until no call runs or waits.
+pub(crate) async fn rest(yard: &Yard, model: &str) {
     for gauge in ["in_flight", "queued"] {
-        let gauge = format!("modelyard_model_calls_{gauge}{{model=\"puppet\"}}");
+        let gauge = format!("modelyard_model_calls_{gauge}{{model=\"{model}\"}}");
         eventually("rest", async || (yard.metric(&gauge).await == 0.0).then_some(())).await;
     }
+}
+
+/// All places are free, and exactly as many as there should be.
+async fn all_is_well(yard: &Yard) {
+    rest(yard, "puppet").await;
     let send = |note: String| {
         let body = json!({"note": note, "until": "go"});
         tokio::spawn(yard.post("/invoke/puppet").json(&body).send())
@@ -88,7 +103,7 @@ async fn all_is_well(yard: &Yard) {
 #[tokio::test]
 async fn no_place_is_lost_when_callers_leave_at_any_time() {
     let yard = Yard::open(&config("")).await;
-    everybody_calls(&yard).await.join_all().await;
+    everybody_calls(&yard, of_puppets).join_all().await;
     all_is_well(&yard).await;
     // None of that was a reason to end a worker.
     assert_eq!(yard.metric("modelyard_model_worker_restarts_total{model=\"puppet\"}").await, 0.0);
@@ -98,7 +113,7 @@ async fn no_place_is_lost_when_callers_leave_at_any_time() {
 #[tokio::test]
 async fn no_place_is_lost_when_workers_die_meanwhile() {
     let yard = Yard::open(&config("")).await;
-    let callers = everybody_calls(&yard).await;
+    let callers = everybody_calls(&yard, of_puppets);
     for _ in 0..3 {
         let some = yard.noted("begun", "churn").await;
         let last = yard.diary().last().unwrap_or(&some).pid;

@@ -2,9 +2,15 @@
 
 use std::path::PathBuf;
 
+use api::worker::Address;
+use http::Method;
 use serde_json::{Value, json};
 
-use super::yard::{Yard, eventually};
+use super::{
+    ask::Ask,
+    churn,
+    yard::{Yard, eventually},
+};
 use crate::desk::Desk;
 
 const CODE: &str = r#"
@@ -40,6 +46,14 @@ class Actor(Model):
             Path("cancelled").touch()
             raise
 
+    async def nap(self, ms: int) -> int:
+        await asyncio.sleep(ms / 1000)
+        return ms
+
+    def doze(self, ms: int) -> int:
+        time.sleep(ms / 1000)
+        return ms
+
     @batch(max_size=8, max_wait_ms=100)
     def square(self, numbers: list[int]) -> list[int]:
         return [number * number for number in numbers]
@@ -52,11 +66,16 @@ class Actor(Model):
 
 /// A server with the model `actor`. The virtual environment is made by `make`.
 async fn theatre(more: &str) -> Yard {
+    stage("workers.heartbeat_seconds = 0.2\nworkers.lease_seconds = 2", more).await
+}
+
+/// As [`theatre`], with other times of the workers.
+async fn stage(times: &str, more: &str) -> Yard {
     let venv = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../.venv"));
     assert!(venv.exists(), "`make test` makes {}", venv.display());
     let desk = Desk::new().file("actor.py", CODE);
     let config = format!(
-        "workers.python = '{}'\nworkers.heartbeat_seconds = 0.2\nworkers.lease_seconds = 2\n\
+        "workers.python = '{}'\n{times}\n\
          [models.actor]\nimplementation = 'actor.py:Actor'\nmetadata = {{greeting = 'hello'}}\n{more}\n",
         venv.display()
     );
@@ -118,4 +137,32 @@ async fn a_function_that_hangs_costs_its_worker_and_nothing_else() {
     let (code, _) = yard.post("/invoke/actor/hangs").json("{}").send().await.refusal().await;
     assert_eq!(code, "deadline_exceeded");
     assert_ne!(pid(&yard).await, before);
+}
+
+fn naps(door: &Address, caller: u64, number: u64) -> Ask {
+    let routes = ["nap", "doze", "square", "count"];
+    let route = routes[churn::dice(caller, number, 4) as usize];
+    let path = format!("/invoke/actor/{route}");
+    Ask::new(door, Method::POST, &path).json(&churn::dice(caller, number, 20))
+}
+
+#[tokio::test]
+async fn no_place_is_lost_when_callers_leave_at_any_time() {
+    let rare = "workers.heartbeat_seconds = 60\nworkers.lease_seconds = 200";
+    let yard = stage(rare, "num_workers = 2\nworker_capacity = 2\nmax_concurrency = 3").await;
+    churn::everybody_calls(&yard, naps).join_all().await;
+    churn::rest(&yard, "actor").await;
+
+    let nap = || tokio::spawn(yard.post("/invoke/actor/nap").json("700").send());
+    let naps: Vec<_> = (0..4).map(|_| nap()).collect();
+    eventually("all places taken, and one that waits", async || {
+        let running = yard.metric("modelyard_model_calls_in_flight{model=\"actor\"}").await;
+        let waiting = yard.metric("modelyard_model_calls_queued{model=\"actor\"}").await;
+        ((running, waiting) == (3.0, 1.0)).then_some(())
+    })
+    .await;
+    for nap in naps {
+        assert_eq!(nap.await.unwrap().status, 200);
+    }
+    assert_eq!(yard.metric("modelyard_model_worker_restarts_total{model=\"actor\"}").await, 0.0);
 }
