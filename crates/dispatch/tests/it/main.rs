@@ -216,7 +216,8 @@ async fn a_call_that_was_given_up_before_it_left_gives_its_place_back_at_once() 
     let house = House::with(one_at_a_time(4));
     let folder = tempfile::tempdir().unwrap();
     house.register(folder.path(), "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
-    // It cannot do more at once than begin to connect.
+    house.settle().await;
+    // It cannot do more at once than take its place and begin to connect.
     assert!(house.dispatcher.call(house.call()).now_or_never().is_none());
 
     let mut next = house.call();
