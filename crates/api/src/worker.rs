@@ -12,6 +12,8 @@ pub const LAUNCH_ENV: &str = "MODELYARD_WORKER";
 /// `stdin` the worker ends as soon as its standard input does.
 pub const LIFELINE_ENV: &str = "MODELYARD_LIFELINE";
 
+/// Paths below this one are the contract's own; no client's call goes there.
+pub const OWN_PATHS: &str = "/-/";
 /// `GET /-/describe`.
 pub const DESCRIBE_PATH: &str = "/-/describe";
 /// `GET /-/live`: the process answers.

@@ -1,6 +1,6 @@
 //! The door for workers, on a listener of its own: join, renew, report, leave.
 
-use api::worker::{Heartbeat, HeartbeatAnswer, Membership, Registration, Reports};
+use api::worker::{Heartbeat, HeartbeatAnswer, Membership, OWN_PATHS, Registration, Reports};
 use axum::{
     Json, Router,
     extract::{Path, Request, State, rejection::JsonRejection},
@@ -56,8 +56,10 @@ async fn register(
 /// Checks what every call of this worker depends on.
 fn check(registration: &Registration) -> Result<(), Failure> {
     let path = &registration.description.default_route;
-    if !path.starts_with('/') || path.parse::<PathAndQuery>().is_err() {
-        let detail = "description.default_route must be a path with its leading slash";
+    let is_path = path.starts_with('/') && path.parse::<PathAndQuery>().is_ok();
+    if !is_path || path.starts_with(OWN_PATHS) {
+        let detail =
+            "description.default_route must be a path with its leading slash, not below /-/";
         return Err(Failure::new(ErrorCode::InvalidRequest, detail));
     }
     let is_sendable = |token: &String| token.bytes().all(|byte| byte.is_ascii_graphic());

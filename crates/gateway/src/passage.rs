@@ -1,6 +1,6 @@
 //! `ANY /invoke/{model}/{route}`: method, query, headers, body, upgrade and answer pass untouched.
 
-use api::{Body, headers};
+use api::{Body, headers, worker::OWN_PATHS};
 use axum::{
     extract::{Path, Request, State},
     response::Response,
@@ -99,7 +99,13 @@ fn route_of(uri: &http::Uri) -> Result<PathAndQuery, Failure> {
     let path_and_query = uri.path_and_query().map_or("/", PathAndQuery::as_str);
     let rest = path_and_query.strip_prefix("/invoke/").and_then(|rest| rest.split_once('/'));
     let (_, route) = rest.unwrap_or(("", ""));
-    format!("/{route}").parse().map_err(|_| {
+    let route = format!("/{route}");
+    if route.starts_with(OWN_PATHS) {
+        // Anybody could drain a worker there.
+        let detail = "what is below /-/ is between the workers and this server";
+        return Err(Failure::new(ErrorCode::RouteNotFound, detail));
+    }
+    route.parse().map_err(|_| {
         Failure::new(ErrorCode::RouteNotFound, "the route is not a path that can be sent on")
     })
 }

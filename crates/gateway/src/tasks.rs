@@ -6,6 +6,7 @@ use ::tasks::{Submission, TaskEvent, TaskFilter};
 use api::{
     headers,
     task::{TaskAccepted, TaskPage, TaskView},
+    worker::OWN_PATHS,
 };
 use axum::{
     Json,
@@ -165,6 +166,7 @@ impl FromStr for Route {
     fn from_str(text: &str) -> Result<Self, &'static str> {
         let path = format!("/{}", text.trim_start_matches('/'));
         match path.parse::<http::uri::PathAndQuery>() {
+            Ok(_) if path.starts_with(OWN_PATHS) => Err("what is below /-/ is not for calls"),
             Ok(_) => Ok(Self(path)),
             Err(_) => Err("it must be a path, for example explain"),
         }

@@ -100,6 +100,11 @@ async fn a_name_that_nobody_has() {
             (yard.get("/invoke"), "route_not_found", "nothing answers at /invoke; see /docs"),
             (yard.get("/internal/v1/workers"), "route_not_found", "nothing answers at …"),
             (yard.post("/invoke/local-echo/nowhere").json("{}"), "route_not_found", "…"),
+            // Else anybody could end a worker.
+            (yard.post("/invoke/local-echo/-/drain"), "route_not_found", "what is below /-/ …"),
+            (yard.post("/invoke/local-echo//-/drain"), "route_not_found", "…"),
+            (yard.post("/invoke/local-echo/%2D/drain"), "route_not_found", "…"),
+            (yard.post("/invoke/local-echo/./-/drain"), "route_not_found", "…"),
         ],
     )
     .await;
@@ -188,6 +193,11 @@ async fn a_query_that_cannot_be_read() {
             (yard.get(&format!("/tasks/{UNKNOWN}?wait=NaN")), "invalid_query", "query …"),
             (submit("start_after=-1"), "invalid_query", "query parameter start_after: …"),
             (submit("route=%0A"), "invalid_query", "query parameter route: it must be a path…"),
+            (
+                submit("route=-/drain"),
+                "invalid_query",
+                "query parameter route: what is below /-/ …",
+            ),
             (submit("rout=x"), "invalid_query", "query parameter rout is not known; …"),
         ],
     )
