@@ -96,6 +96,12 @@ impl Outgoing {
 
     /// The request for one attempt at `replica`.
     pub(crate) fn request(&mut self, replica: &Replica) -> Result<Request<Body>, Fault> {
+        let left = self.deadline.saturating_duration_since(Instant::now()).as_millis();
+        let left = u64::try_from(left).unwrap_or(u64::MAX);
+        if left == 0 {
+            let detail = "the time of the call was up before it could be sent";
+            return Err(Fault::new(ErrorCode::DeadlineExceeded, detail));
+        }
         let body = match self.body.as_ref().map(Body::try_clone) {
             Some(Some(copy)) => copy,
             _ => self.body.take().unwrap_or_default(),
@@ -104,9 +110,7 @@ impl Outgoing {
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.uri(replica)?;
         *request.headers_mut() = self.headers.clone();
-        let left = self.deadline.saturating_duration_since(Instant::now()).as_millis();
-        let left = HeaderValue::from(u64::try_from(left).unwrap_or(u64::MAX));
-        request.headers_mut().insert(headers::DEADLINE_MS, left);
+        request.headers_mut().insert(headers::DEADLINE_MS, HeaderValue::from(left));
         Ok(request)
     }
 

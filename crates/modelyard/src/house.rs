@@ -102,6 +102,9 @@ impl House {
         let run_dir = RunDir::create().map_err(|e| system("make a directory for sockets", e))?;
         let configured = settings.server.internal_listen.as_ref();
         let (internal_door, address) = listen::open_internal(configured, &run_dir).await?;
+        if configured.is_some() {
+            tracing::info!(%address, "listening for workers");
+        }
         let (end, control_stop) = (CancellationToken::new(), CancellationToken::new());
 
         let fleet = Fleet::new(fleet_settings(&settings), metrics.clone());

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::StreamExt;
 use nix::sys::signal::Signal;
 use serde_json::json;
 
@@ -101,4 +102,52 @@ async fn no_worker_outlives_a_server_that_is_killed() {
         workers.iter().all(|worker| !process::runs(*worker)).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn who_only_waits_or_listens_does_not_hold_the_end_up() {
+    let mut yard = Yard::open(&puppets("puppet", "max_concurrency = 1")).await;
+    let submit = async |note: &str, until: &str| {
+        let body = json!({"note": note, "until": until});
+        let accepted = yard.post("/tasks/puppet").json(&body).send().await.json().await;
+        accepted["task_id"].as_str().unwrap().to_owned()
+    };
+    let running = submit("running", "go").await;
+    yard.noted("begun", "running").await;
+    let waiting = submit("waiting", "never").await;
+    let poll = tokio::spawn(yard.get(&format!("/tasks/{waiting}?wait=60")).send());
+    let mut events = yard.get(&format!("/tasks/{running}/events")).send().await;
+    events.piece().await.unwrap().unwrap();
+
+    yard.send(Signal::SIGTERM);
+    assert_eq!(poll.await.unwrap().json().await["state"], "queued");
+    while events.piece().await.unwrap().is_some() {}
+    yard.signal("go");
+    assert_eq!(yard.exit().await.code(), Some(0));
+    assert_eq!(yard.count("ended", "running"), 1);
+}
+
+#[tokio::test]
+async fn an_open_socket_is_closed_when_the_grace_is_over() {
+    let config = format!("server.drain_seconds = 0.5\n{}", puppets("puppet", ""));
+    let mut yard = Yard::open(&config).await;
+    let url = format!("ws://{}/invoke/puppet/socket?a", yard.host());
+    let (mut socket, _) = tokio_tungstenite::connect_async(url).await.unwrap();
+    yard.noted("begun", "a").await;
+    yard.send(Signal::SIGTERM);
+    // Whatever the last words are, they come.
+    while let Some(Ok(_)) = socket.next().await {}
+    assert_eq!(yard.exit().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_server_can_be_stopped_while_its_models_still_start() {
+    let stubborn = "server.drain_seconds = 0.5\n[models.stubborn]\nkind = 'command'\n\
+        command = ['sh', '-c', 'trap \"\" TERM; touch up; while :; do sleep 0.05; done']\n";
+    let mut yard = Yard::unready(Desk::new(), stubborn).await;
+    eventually("its process", async || yard.path().join("up").exists().then_some(())).await;
+    let workers = process::children(yard.pid());
+    yard.send(Signal::SIGTERM);
+    assert_eq!(yard.exit().await.code(), Some(0));
+    assert!(workers.iter().all(|worker| !process::runs(*worker)));
 }

@@ -141,3 +141,66 @@ async fn a_task_of_a_worker_that_is_lost_is_tried_on_another() {
     let runs = yard.diary().into_iter().filter(|entry| entry.word == "ended");
     assert_eq!(runs.map(|entry| entry.pid == worker).collect::<Vec<_>>(), [false]);
 }
+
+#[tokio::test]
+async fn a_key_means_the_same_task_after_a_crash_too() {
+    let mut yard = Yard::open(&puppets("puppet", "")).await;
+    let send = async |yard: &Yard| {
+        let asked = yard.post("/tasks/puppet").header("idempotency-key", "order-17");
+        asked.json(&json!({"note": "a"})).send().await.json().await["task_id"].clone()
+    };
+    let id = send(&yard).await;
+    assert_eq!(state(&yard, id.as_str().unwrap()).await, "completed");
+    yard.send(Signal::SIGKILL);
+    yard.exit().await;
+    yard.open_again().await;
+    assert_eq!(send(&yard).await, id);
+    assert_eq!(yard.count("begun", "a"), 1);
+}
+
+#[tokio::test]
+async fn every_task_ends_once_whatever_is_killed_meanwhile() {
+    let limits =
+        "num_workers = 2\nmax_concurrency = 4\nretry = {attempts_max = 9, backoff_ms = 10}";
+    let mut yard = Yard::open(&puppets("puppet", limits)).await;
+    let mut ids = Vec::new();
+    for number in 0..60 {
+        let body = json!({"note": format!("task-{number}"), "sleep_ms": 40});
+        ids.push(submit(&yard, &body).await);
+    }
+    for _ in 0..2 {
+        let seen = yard.diary().len();
+        let begun = super::yard::eventually("work", async || {
+            yard.diary()[seen..].iter().find(|entry| entry.word == "begun").cloned()
+        })
+        .await;
+        if super::process::runs(begun.pid) {
+            super::process::send(begun.pid, Signal::SIGKILL);
+        }
+        sleep(Duration::from_millis(150)).await;
+        yard.send(Signal::SIGKILL);
+        yard.exit().await;
+        yard.open_again().await;
+    }
+    for id in &ids {
+        assert_eq!(state(&yard, id).await, "completed");
+    }
+    let done = yard.diary();
+    for number in 0..60 {
+        let note = format!("task-{number}");
+        let ended = done.iter().filter(|entry| entry.word == "ended" && entry.note == note);
+        // One that ended just before its server was killed had not been written down yet.
+        assert!((1..=3).contains(&ended.count()), "{note}");
+    }
+    let twice = (0..60).filter(|number| {
+        let note = format!("task-{number}");
+        done.iter().filter(|entry| entry.word == "ended" && entry.note == note).count() > 1
+    });
+    assert!(twice.count() <= 2 * 4, "no more than ran when a server was killed");
+    yard.send(Signal::SIGTERM);
+    assert_eq!(yard.exit().await.code(), Some(0));
+    yard.open_again().await;
+    assert_eq!(state(&yard, &submit(&yard, &json!({"note": "last"})).await).await, "completed");
+    let after = yard.diary().split_off(done.len());
+    assert!(after.iter().all(|entry| entry.note == "last"), "{after:?}");
+}

@@ -124,3 +124,14 @@ async fn a_call_that_waits_too_long_for_a_place_is_never_begun() {
     assert_eq!(first.await.unwrap().status, 200);
     assert_eq!(yard.count("begun", "second"), 0);
 }
+
+#[tokio::test]
+async fn a_call_whose_time_was_up_before_it_came_is_never_begun() {
+    let yard = Yard::open(&puppets("puppet", "")).await;
+    for path in ["/invoke/puppet", "/invoke/puppet/act"] {
+        let asked = yard.post(path).header("x-deadline-ms", "0").json(&json!({"note": "late"}));
+        assert_eq!(asked.send().await.refusal().await.0, "deadline_exceeded");
+    }
+    assert_eq!(yard.post("/invoke/puppet").json(&json!({"note": "next"})).send().await.status, 200);
+    assert_eq!(yard.count("begun", "late"), 0);
+}

@@ -87,11 +87,18 @@ async fn each_request_leaves_one_line_with_its_id_also_as_json_and_in_the_file()
 #[tokio::test]
 async fn several_doors_lead_to_the_same_server() {
     let config = "server.listen = ['127.0.0.1:0', 'unix:door.sock']\n";
-    let yard = Yard::open(config).await;
+    let mut yard = Yard::open(config).await;
     let door = Address::Unix(yard.path().join("door.sock"));
-    let answer = Ask::new(&door, Method::POST, "/invoke/local-echo").json("{}").send().await;
-    let id = answer.header("x-task-id");
+    let call = || Ask::new(&door, Method::POST, "/invoke/local-echo").json("{}").send();
+    let id = call().await.header("x-task-id");
     assert_eq!(yard.task(&id).await.model.as_str(), "local-echo");
+
+    // A server that was killed leaves its socket behind.
+    yard.send(nix::sys::signal::Signal::SIGKILL);
+    yard.exit().await;
+    assert!(yard.path().join("door.sock").exists());
+    yard.open_again().await;
+    assert_eq!(call().await.status, 200);
 }
 
 #[tokio::test]

@@ -95,6 +95,8 @@ struct Act {
     well_from: u64,
     /// Events of a stream; each but the first comes after the waits above.
     events: u64,
+    /// Length of each event beyond its number, in bytes.
+    padding: usize,
 }
 
 impl Default for Act {
@@ -109,6 +111,7 @@ impl Default for Act {
             fail: None,
             well_from: u64::MAX,
             events: 3,
+            padding: 0,
         }
     }
 }
@@ -203,7 +206,8 @@ async fn stream(mut incoming: Incoming) -> Result<Response<Body>, Fault> {
                 act.wait(&running).await;
                 act.result(1)?;
             }
-            events.send(&sse::Event::data(number.to_string())).await?;
+            let data = format!("{number}{}", " ".repeat(act.padding));
+            events.send(&sse::Event::data(data)).await?;
         }
         page.end();
         Ok(())

@@ -75,3 +75,22 @@ async fn a_stream_ends_when_its_time_is_up_and_does_not_look_complete() {
     assert!(rest.is_err() || told, "{rest:?}");
     yard.noted("cancelled", "s").await;
 }
+
+#[tokio::test]
+async fn a_reader_that_does_not_read_stops_only_its_own_stream() {
+    let yard = Yard::open(&puppets("puppet", "")).await;
+    // A quarter of a gigabyte: more than all sockets on the way hold.
+    let body = json!({"note": "slow", "events": 4000, "padding": 65_536});
+    let mut slow = yard.post("/invoke/puppet/stream").json(&body).send().await;
+    slow.piece().await.unwrap().unwrap();
+    let body = json!({"note": "quick", "events": 1000, "padding": 1000});
+    let mut quick = yard.post("/invoke/puppet/stream").json(&body).send().await;
+    let mut bytes = 0;
+    while let Some(piece) = quick.piece().await.unwrap() {
+        bytes += piece.len();
+    }
+    assert!(bytes > 1_000_000);
+    assert_eq!((yard.count("ended", "quick"), yard.count("ended", "slow")), (1, 0));
+    drop(slow);
+    yard.noted("cancelled", "slow").await;
+}
