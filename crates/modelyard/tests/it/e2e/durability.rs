@@ -165,11 +165,12 @@ async fn every_task_ends_once_whatever_is_killed_meanwhile() {
     let mut yard = Yard::open(&puppets("puppet", limits)).await;
     let mut ids = Vec::new();
     for number in 0..60 {
-        let body = json!({"note": format!("task-{number}"), "sleep_ms": 40});
-        ids.push(submit(&yard, &body).await);
+        let (note, gate) = (format!("task-{number}"), format!("gate-{}", number / 30));
+        ids.push(submit(&yard, &json!({"note": note, "sleep_ms": 40, "until": gate})).await);
     }
-    for _ in 0..2 {
+    for gate in ["gate-0", "gate-1"] {
         let seen = yard.diary().len();
+        yard.signal(gate);
         let begun = super::yard::eventually("work", async || {
             yard.diary()[seen..].iter().find(|entry| entry.word == "begun").cloned()
         })
