@@ -30,3 +30,4 @@ mod sockets;
 mod streams;
 mod stuck;
 mod tasks;
+mod workers;

@@ -112,3 +112,21 @@ async fn a_folder_of_pages_wins_over_the_built_in_one_and_never_over_a_route() {
     let (code, _) = yard.get("/../modelyard.toml").send().await.refusal().await;
     assert_eq!(code, "route_not_found");
 }
+
+#[tokio::test]
+async fn pages_of_other_origins_may_call_if_the_operator_says_so() {
+    let yard = Yard::open("server.cors_origins = ['https://app.example']\n").await;
+    let preflight = |origin: &str| {
+        let asked = yard.ask(Method::OPTIONS, "/invoke/local-echo").header("origin", origin);
+        let asked = asked.header("access-control-request-method", "POST");
+        asked.header("access-control-request-headers", "content-type,x-deadline-ms").send()
+    };
+    let allowed = preflight("https://app.example").await;
+    assert_eq!(allowed.status, 200);
+    assert_eq!(allowed.header("access-control-allow-origin"), "https://app.example");
+    let other = preflight("https://evil.example").await;
+    assert_eq!(other.header("access-control-allow-origin"), "");
+    let call = yard.post("/invoke/local-echo").header("origin", "https://app.example");
+    let answer = call.json("{}").send().await;
+    assert_eq!(answer.header("access-control-allow-origin"), "https://app.example");
+}

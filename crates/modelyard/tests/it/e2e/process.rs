@@ -54,3 +54,8 @@ fn state_and_parent(pid: i32) -> Option<(char, i32)> {
     let mut fields = rest.split(' ');
     Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
 }
+
+/// Its program and arguments, for people.
+pub(crate) fn command(pid: i32) -> String {
+    fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default().replace('\0', " ")
+}

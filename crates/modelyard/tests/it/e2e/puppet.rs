@@ -2,7 +2,7 @@
 //!
 //! It is this test program itself, started by the server as a model of kind `command`.
 
-use std::{env, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, env, path::Path, sync::Arc, time::Duration};
 
 use api::{Body, headers, worker::LAUNCH_ENV};
 use http::{HeaderMap, Response};
@@ -192,7 +192,12 @@ async fn act(mut incoming: Incoming) -> Result<Response<Body>, Fault> {
     act.wait(&incoming.running).await;
     page.end();
     act.result(attempt)?;
-    json::answer(&json!({"note": act.note, "pid": std::process::id(), "headers": told}))
+    json::answer(&json!({
+        "note": act.note,
+        "pid": std::process::id(),
+        "headers": told,
+        "environment": env::vars().collect::<BTreeMap<_, _>>(),
+    }))
 }
 
 /// `/stream`: numbers as events.
