@@ -1,0 +1,1 @@
+//! The engine worker: text to tokens and back, the step loop, the OpenAI API.
