@@ -5,6 +5,7 @@
 pub mod body;
 pub mod endpoint;
 pub mod headers;
+pub mod openai;
 pub mod problem;
 pub mod task;
 pub mod worker;
