@@ -20,7 +20,7 @@ pub use chat_answer::{
     ChatChoice, ChatChunk, ChatChunkChoice, ChatCompletion, ChatDelta, ChatLogprobs, ChatMessage,
     TokenLogprob, TopLogprob,
 };
-pub use completion::{Completion, CompletionChoice, CompletionLogprobs, CompletionRequest, Prompt};
+pub use completion::{Completion, CompletionChoice, CompletionLogprobs, CompletionRequest};
 pub use embedding::{EmbeddingAnswer, EmbeddingData, EmbeddingRequest, Vector};
 pub use error::{ErrorBody, ErrorDetail};
 pub use generate::{GenerateAnswer, GenerateRequest, Generated};
