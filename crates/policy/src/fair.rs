@@ -58,18 +58,14 @@ impl<K: Ord + Clone> FairOrder<K> {
         flow.items.insert(number, cost.max(1));
     }
 
-    /// Takes the number of the item whose turn it is.
-    pub fn pop(&mut self) -> Option<u64> {
+    /// The number of the item whose turn it is. It stays so until it is taken, or another comes
+    /// or goes.
+    pub fn peek(&mut self) -> Option<u64> {
         loop {
             let turn = self.turns.first_entry()?;
             let flow = self.flows.get_mut(turn.get())?;
-            let item = flow.items.first_entry()?;
-            if let Some(credit) = flow.credit.checked_sub(*item.get()) {
-                flow.credit = credit;
-                let number = item.remove_entry().0;
-                if flow.items.is_empty() {
-                    self.flows.remove(&turn.remove());
-                }
+            let (&number, &cost) = flow.items.first_key_value()?;
+            if cost <= flow.credit {
                 return Some(number);
             }
             flow.credit += self.quantum;
@@ -77,6 +73,19 @@ impl<K: Ord + Clone> FairOrder<K> {
             let (passed_to, key) = (flow.turn, turn.remove());
             self.turns.insert(passed_to, key);
         }
+    }
+
+    /// Takes the number of the item whose turn it is.
+    pub fn pop(&mut self) -> Option<u64> {
+        self.peek()?;
+        let turn = self.turns.first_entry()?;
+        let flow = self.flows.get_mut(turn.get())?;
+        let (number, cost) = flow.items.pop_first()?;
+        flow.credit = flow.credit.saturating_sub(cost);
+        if flow.items.is_empty() {
+            self.flows.remove(&turn.remove());
+        }
+        Some(number)
     }
 
     /// Takes an item out of the order; false if it is not in it.
