@@ -1,10 +1,14 @@
 //! The worker contract: what a worker says of itself, and how it joins the gateway.
 
+mod engine;
+
 use std::{collections::BTreeMap, fmt, path::PathBuf, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use types::{CallId, ModelName, WorkerId};
+
+pub use engine::{DURATION_BOUNDS_US, Distribution, EngineStats};
 
 /// Environment variable that carries a [`WorkerLaunch`] as JSON into a started worker.
 pub const LAUNCH_ENV: &str = "MODELYARD_WORKER";
@@ -237,6 +241,9 @@ pub struct Heartbeat {
     pub epoch: u64,
     /// Every call that has been begun and has not ended, cancelled ones whose code still runs too.
     pub running: Vec<RunningCall>,
+    /// How its engine does, if it runs a language model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<Box<EngineStats>>,
 }
 
 /// The gateway's answer to a [`Heartbeat`].

@@ -82,6 +82,11 @@ impl Book {
         self.models.get(name).map(|model| model.spec.clone())
     }
 
+    /// What a worker serves.
+    pub(crate) fn model_of(&self, id: WorkerId) -> Option<ModelName> {
+        self.workers.get(&id).map(|worker| worker.replica.model.clone())
+    }
+
     pub(crate) fn view(&self, name: &ModelName) -> Option<ModelView> {
         let model = self.models.get(name)?;
         let members = self

@@ -9,7 +9,9 @@ use std::{
 
 use api::{
     Endpoint,
-    worker::{Description, Heartbeat, HeartbeatAnswer, Membership, Registration, Reports},
+    worker::{
+        Description, EngineStats, Heartbeat, HeartbeatAnswer, Membership, Registration, Reports,
+    },
 };
 use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
@@ -196,6 +198,9 @@ impl Fleet {
     pub fn heartbeat(&self, id: WorkerId, beat: &Heartbeat) -> Result<HeartbeatAnswer, Fault> {
         self.check_epoch(beat.epoch)?;
         let effects = self.inner.book.lock().heartbeat(id, beat, Instant::now())?;
+        if let Some(stats) = &beat.engine {
+            self.show_engine(id, stats);
+        }
         self.perform(effects);
         Ok(HeartbeatAnswer { lease_ms: self.lease_ms() })
     }
@@ -278,6 +283,17 @@ impl Fleet {
         }
     }
 
+    fn show_engine(&self, id: WorkerId, stats: &EngineStats) {
+        let model = || self.inner.book.lock().model_of(id);
+        if let Some(model) = model() {
+            self.inner.metrics.engine(&model, id, stats.clone());
+        }
+        // It may have left meanwhile, and then it would be shown for ever.
+        if model().is_none() {
+            self.inner.metrics.engine_gone(id);
+        }
+    }
+
     fn lease_ms(&self) -> u64 {
         u64::try_from(self.inner.settings.lease.as_millis()).unwrap_or(u64::MAX)
     }
@@ -301,8 +317,10 @@ impl Fleet {
         }
         for event in effects.events {
             tracing::info!(?event, "fleet changed");
-            if let FleetEvent::Stuck { model, .. } = &event {
-                self.inner.metrics.model(model).stuck.inc();
+            match &event {
+                FleetEvent::Stuck { model, .. } => self.inner.metrics.model(model).stuck.inc(),
+                FleetEvent::Gone { worker, .. } => self.inner.metrics.engine_gone(*worker),
+                FleetEvent::Joined { .. } => {}
             }
             // Nobody listening is not an error.
             let _ = self.inner.events.send(event);

@@ -4,6 +4,7 @@
 //! of its own, made once and kept by the caller, so that counting on the hot path neither looks up
 //! a map nor allocates.
 
+mod engine;
 mod family;
 mod instruments;
 mod model;
@@ -11,11 +12,13 @@ mod process;
 
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
+use api::worker::EngineStats;
 use parking_lot::RwLock;
 use prometheus_client::registry::Registry;
-use types::ModelName;
+use types::{ModelName, WorkerId};
 
 use self::{
+    engine::Engines,
     family::{CounterFamily, Registrar},
     model::ModelFamilies,
     process::ProcessCollector,
@@ -44,6 +47,7 @@ struct Shared {
     http_connections: Level,
     store: family::TimesFamily<1>,
     log_lines_dropped: Count,
+    engines: Engines,
 }
 
 impl Metrics {
@@ -55,6 +59,8 @@ impl Metrics {
         registrar.info(&names::BUILD, [("version", Cow::Borrowed(version))]);
         registrar.collector(ProcessCollector::default());
         let models = ModelFamilies::register(&mut registrar);
+        let engines = Engines::default();
+        registrar.collector(engines.clone());
         let http_requests = registrar.counters(&names::HTTP_REQUESTS);
         let http_connections = registrar.gauge(&names::HTTP_CONNECTIONS);
         let store = registrar.times(&names::STORE_DURATION);
@@ -68,6 +74,7 @@ impl Metrics {
             http_connections,
             store,
             log_lines_dropped,
+            engines,
         }))
     }
 
@@ -107,6 +114,16 @@ impl Metrics {
     /// Log lines that could not be written; given to [`crate::log::start`].
     pub fn log_lines_dropped(&self) -> Count {
         self.0.log_lines_dropped.clone()
+    }
+
+    /// The engine of a worker told how it does. Shown until [`Self::engine_gone`].
+    pub fn engine(&self, model: &ModelName, worker: WorkerId, stats: EngineStats) {
+        self.0.engines.set(model, worker, stats);
+    }
+
+    /// A worker is gone, and its engine, if it had one, with it.
+    pub fn engine_gone(&self, worker: WorkerId) {
+        self.0.engines.remove(worker);
     }
 
     /// Everything in the OpenMetrics text format, of the media type [`CONTENT_TYPE`].

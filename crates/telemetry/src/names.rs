@@ -84,6 +84,32 @@ names! {
         "Durable tasks that entered a state";
     MODEL_BREAKER Gauge "modelyard_model_breaker_state" ["model"]
         "Circuit breaker of the model's endpoints, the worst of them: 0 closed, 1 half open, 2 open";
+    ENGINE_RUNNING Gauge "modelyard_engine_sequences_running" ["model" "replica"]
+        "Sequences that the engine computes now; one request has `n` of them";
+    ENGINE_WAITING Gauge "modelyard_engine_sequences_waiting" ["model" "replica"]
+        "Sequences that wait in the engine for a place in its batch";
+    ENGINE_KV_USED Gauge "modelyard_engine_kv_blocks_used" ["model" "replica"]
+        "Blocks of 32 tokens of the KV cache that sequences use now";
+    ENGINE_KV Gauge "modelyard_engine_kv_blocks" ["model" "replica"]
+        "Blocks of 32 tokens of the KV cache in all";
+    ENGINE_PROMPT_TOKENS Counter "modelyard_engine_prompt_tokens" ["model" "replica"]
+        "Tokens of prompts, those from the prefix cache included";
+    ENGINE_CACHED_TOKENS Counter "modelyard_engine_cached_tokens" ["model" "replica"]
+        "Tokens of prompts that the prefix cache spared";
+    ENGINE_GENERATED_TOKENS Counter "modelyard_engine_generated_tokens" ["model" "replica"]
+        "Tokens of answers, those of cancelled calls included";
+    ENGINE_PREEMPTIONS Counter "modelyard_engine_preemptions" ["model" "replica"]
+        "Sequences that were computed anew because others needed their blocks";
+    ENGINE_STEPS Counter "modelyard_engine_steps" ["model" "replica"]
+        "Forward passes";
+    ENGINE_STEP_SEQUENCES Counter "modelyard_engine_step_sequences" ["model" "replica"]
+        "Sequences of all forward passes; divided by the steps, the size of a batch";
+    ENGINE_STEP_TOKENS Counter "modelyard_engine_step_tokens" ["model" "replica"]
+        "Tokens that all forward passes computed";
+    ENGINE_FIRST_TOKEN Histogram "modelyard_engine_time_to_first_token_seconds" ["model" "replica"]
+        "Time from the arrival of a request in the engine to its first token";
+    ENGINE_INTER_TOKEN Histogram "modelyard_engine_inter_token_latency_seconds" ["model" "replica"]
+        "Time from one token of a sequence to the next";
     HTTP_REQUESTS Counter "modelyard_http_requests" ["route" "status"]
         "Answered requests by route template and HTTP status";
     HTTP_CONNECTIONS Gauge "modelyard_http_open_connections" []

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use api::worker::{Description, Route};
+use api::worker::{Description, EngineStats, Route};
 use types::ModelName;
 
 use crate::{
@@ -23,6 +23,9 @@ const BODY_BYTES_MAX_DEFAULT: usize = 64 * 1024 * 1024;
 /// elsewhere (Kubernetes, for one) gives them 30 seconds.
 const DRAIN_MAX_DEFAULT: Duration = Duration::from_secs(30);
 
+/// Tells how the engine of a worker does. Called with every heartbeat, so it must be quick.
+pub(crate) type EngineWatch = Arc<dyn Fn() -> EngineStats + Send + Sync>;
+
 /// A worker, ready to be served: see [`Worker::serve`].
 pub struct Worker {
     pub(crate) model: ModelName,
@@ -30,6 +33,7 @@ pub struct Worker {
     pub(crate) routes: RouteTable,
     pub(crate) body_bytes_max: usize,
     pub(crate) drain_max: Duration,
+    pub(crate) engine: Option<EngineWatch>,
 }
 
 impl Worker {
@@ -47,6 +51,7 @@ impl Worker {
             services: Vec::new(),
             body_bytes_max: BODY_BYTES_MAX_DEFAULT,
             drain_max: DRAIN_MAX_DEFAULT,
+            engine: None,
         }
     }
 
@@ -64,6 +69,7 @@ pub struct WorkerBuilder {
     services: Vec<Service>,
     body_bytes_max: usize,
     drain_max: Duration,
+    engine: Option<EngineWatch>,
 }
 
 impl WorkerBuilder {
@@ -119,6 +125,12 @@ impl WorkerBuilder {
         self
     }
 
+    /// Has every heartbeat tell how the engine does. `look` must be quick.
+    pub fn engine_stats(mut self, look: impl Fn() -> EngineStats + Send + Sync + 'static) -> Self {
+        self.engine = Some(Arc::new(look));
+        self
+    }
+
     /// The worker.
     ///
     /// # Errors
@@ -136,6 +148,7 @@ impl WorkerBuilder {
             routes,
             body_bytes_max: self.body_bytes_max,
             drain_max: self.drain_max,
+            engine: self.engine,
         })
     }
 }

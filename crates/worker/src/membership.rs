@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     WorkerError,
+    builder::EngineWatch,
     call::until,
     gateway_client::{GatewayAnswer, GatewayClient, GatewayError},
     ledger::Ledger,
@@ -30,6 +31,7 @@ pub(crate) struct MembershipLoop<'a> {
     ledger: &'a Ledger,
     outbox: &'a Outbox,
     heartbeat: Duration,
+    engine: Option<EngineWatch>,
     /// It was a member before: a refusal may be the trouble of a restart.
     joined: bool,
     /// No reports before then, because the last ones could not be sent.
@@ -65,7 +67,22 @@ impl<'a> MembershipLoop<'a> {
         outbox: &'a Outbox,
         heartbeat: Duration,
     ) -> Self {
-        Self { client, registration, ledger, outbox, heartbeat, joined: false, hold_reports: None }
+        Self {
+            client,
+            registration,
+            ledger,
+            outbox,
+            heartbeat,
+            engine: None,
+            joined: false,
+            hold_reports: None,
+        }
+    }
+
+    /// Tells with every heartbeat how the engine does.
+    pub(crate) fn watching(mut self, engine: Option<EngineWatch>) -> Self {
+        self.engine = engine;
+        self
     }
 
     /// Joins, and is a member until `leave`; joins again whenever the gateway has forgotten us.
@@ -181,7 +198,8 @@ impl<'a> MembershipLoop<'a> {
     /// Renews the lease; whether the gateway still knows us.
     async fn renew(&mut self, place: &Place, beat: &mut Interval) -> bool {
         let running = self.ledger.running(Instant::now());
-        let heartbeat = Heartbeat { epoch: place.membership.epoch, running };
+        let engine = self.engine.as_ref().map(|look| Box::new(look()));
+        let heartbeat = Heartbeat { epoch: place.membership.epoch, running, engine };
         let path = format!("{}/heartbeat", place.path);
         match self.client.send(Method::PUT, &path, &heartbeat).await {
             Ok(answer) if answer.status.is_success() => true,

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Worker, WorkerError,
+    builder::EngineWatch,
     gateway_client::GatewayClient,
     ledger::Ledger,
     listen::Listener,
@@ -33,6 +34,7 @@ pub struct BoundWorker {
     description: Description,
     launch: WorkerLaunch,
     drain_max: Duration,
+    engine: Option<EngineWatch>,
 }
 
 impl Worker {
@@ -124,6 +126,7 @@ impl Worker {
             description,
             launch,
             drain_max: self.drain_max,
+            engine: self.engine,
         })
     }
 }
@@ -146,7 +149,12 @@ impl BoundWorker {
         let registration = self.registration();
         let accepting = server::accept(self.listener, Arc::clone(&self.server), closing.clone());
         let warmup = self.launch.warmup.take();
-        let life = Life { server: &self.server, launch: &self.launch, drain_max: self.drain_max };
+        let life = Life {
+            server: &self.server,
+            launch: &self.launch,
+            drain_max: self.drain_max,
+            engine: self.engine.take(),
+        };
         let living = async {
             let outcome = life.live(registration, &self.description.default_route, warmup, stop);
             let outcome = outcome.await;
@@ -175,6 +183,7 @@ struct Life<'a> {
     server: &'a Server,
     launch: &'a WorkerLaunch,
     drain_max: Duration,
+    engine: Option<EngineWatch>,
 }
 
 impl Life<'_> {
@@ -220,6 +229,7 @@ impl Life<'_> {
                 let heartbeat = Duration::from_millis(self.launch.heartbeat_ms.max(1));
                 let ledger = &*self.server.ledger;
                 MembershipLoop::new(client, registration, ledger, outbox, heartbeat)
+                    .watching(self.engine.clone())
                     .run(leave)
                     .await
             }

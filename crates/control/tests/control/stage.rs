@@ -189,7 +189,7 @@ impl Stage {
         self.fleet.linger(worker, call, Instant::now(), Box::new(()));
         let running = vec![RunningCall { call_id: call, age_ms: 1000, idle_ms: 1000 }];
         let epoch = self.fleet.settings().epoch;
-        self.fleet.heartbeat(worker, &Heartbeat { epoch, running }).unwrap();
+        self.fleet.heartbeat(worker, &Heartbeat { epoch, running, engine: None }).unwrap();
     }
 
     pub(crate) fn members(&self, model: &str) -> Vec<Member> {

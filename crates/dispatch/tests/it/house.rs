@@ -11,7 +11,7 @@ use api::{
         RunningCall,
     },
 };
-use dispatch::{Call, Dispatcher, Route};
+use dispatch::{Call, Dispatcher, Prefix, Route};
 use fleet::{Fleet, FleetSettings};
 use http::{Request, Response};
 use parking_lot::Mutex;
@@ -143,7 +143,7 @@ impl House {
     pub(crate) fn beat(&self, member: &Membership, call_id: CallId, idle: Duration) {
         let idle_ms = u64::try_from(idle.as_millis()).unwrap();
         let running = vec![RunningCall { call_id, age_ms: idle_ms, idle_ms }];
-        let heartbeat = Heartbeat { epoch: member.epoch, running };
+        let heartbeat = Heartbeat { epoch: member.epoch, running, engine: None };
         self.fleet.heartbeat(member.worker_id, &heartbeat).unwrap();
     }
 
@@ -163,6 +163,7 @@ impl House {
             tenant: Tenant::default(),
             priority: Priority::Normal,
             deadline: None,
+            prefix: Prefix::default(),
             request: Request::post("/invoke/echo").body(Body::full("{}")).unwrap(),
         }
     }

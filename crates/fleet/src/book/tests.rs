@@ -99,7 +99,7 @@ impl Story {
     /// As [`Fleet`](crate::Fleet) performs it, as far as calls are told to stop.
     fn beat(&mut self, at: u64, running: Vec<RunningCall>) -> Vec<FleetEvent> {
         let now = self.at(at);
-        let heartbeat = Heartbeat { epoch: 1, running };
+        let heartbeat = Heartbeat { epoch: 1, running, engine: None };
         let effects = self.book.heartbeat(WORKER, &heartbeat, now).unwrap();
         for (stop, silence_max) in effects.stopped {
             stop.send(silence_max).unwrap();
@@ -298,7 +298,7 @@ fn a_worker_that_drains_takes_no_work_and_an_unknown_one_must_register() {
     assert_eq!(story.book.drain(WORKER).touched, [name()]);
     assert_eq!(story.phase(), Some(Phase::Draining));
     let stranger = WorkerId::new(Uuid::from_u128(9));
-    let beat = Heartbeat { epoch: 1, running: Vec::new() };
+    let beat = Heartbeat { epoch: 1, running: Vec::new(), engine: None };
     let fault = story.book.heartbeat(stranger, &beat, story.start).err().unwrap();
     assert_eq!(fault.code, ErrorCode::WorkerNotFound);
 }

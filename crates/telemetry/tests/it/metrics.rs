@@ -2,9 +2,13 @@
 
 use std::{collections::BTreeSet, fs, time::Duration};
 
-use api::task::TaskState;
+use api::{
+    task::TaskState,
+    worker::{Distribution, EngineStats},
+};
 use telemetry::{Breaker, Metrics, Outcome, ReplicaState, names};
-use types::ErrorCode;
+use types::{ErrorCode, WorkerId};
+use uuid::Uuid;
 
 #[test]
 fn a_call_is_counted_once_by_outcome_and_once_in_the_histogram() {
@@ -102,12 +106,46 @@ fn two_handles_of_one_name_count_together() {
 }
 
 #[test]
+fn an_engine_is_shown_as_it_told_of_itself_last_until_its_worker_is_gone() {
+    let metrics = Metrics::new("test");
+    let (model, worker) = ("qwen".parse().unwrap(), WorkerId::new(Uuid::from_u128(7)));
+    let tell = |generated_tokens| {
+        let mut counts = vec![0; 17];
+        (counts[1], counts[16]) = (3, 1);
+        let time_to_first_token = Distribution { counts, sum: 150_004_500 };
+        let running = 2;
+        let stats =
+            EngineStats { running, generated_tokens, time_to_first_token, ..Default::default() };
+        metrics.engine(&model, worker, stats);
+    };
+    tell(5);
+    tell(9);
+    let labels = format!(r#"model="qwen",replica="{worker}""#);
+    let lines = [
+        format!("modelyard_engine_sequences_running{{{labels}}} 2"),
+        format!("modelyard_engine_generated_tokens_total{{{labels}}} 9"),
+        format!("modelyard_engine_time_to_first_token_seconds_sum{{{labels}}} 150.0045"),
+        format!("modelyard_engine_time_to_first_token_seconds_count{{{labels}}} 4"),
+        format!(r#"modelyard_engine_time_to_first_token_seconds_bucket{{le="0.001",{labels}}} 0"#),
+        format!(r#"modelyard_engine_time_to_first_token_seconds_bucket{{le="0.002",{labels}}} 3"#),
+        format!(r#"modelyard_engine_time_to_first_token_seconds_bucket{{le="+Inf",{labels}}} 4"#),
+        format!("modelyard_engine_inter_token_latency_seconds_count{{{labels}}} 0"),
+    ];
+    shows(&metrics, &lines.each_ref().map(String::as_str));
+
+    metrics.engine_gone(worker);
+    assert!(!metrics.encode().contains("modelyard_engine"));
+}
+
+#[test]
 fn every_name_of_the_list_is_exposed_with_its_help_and_nothing_else_is() {
     let metrics = Metrics::new("test");
     metrics.model(&"echo".parse().unwrap()).task_entered(TaskState::Queued);
     metrics.model(&"echo".parse().unwrap()).refused(ErrorCode::QueueFull);
     metrics.route("/").answered(200);
     metrics.store_operation("submit").observe(Duration::from_millis(1));
+    let worker = WorkerId::new(Uuid::from_u128(7));
+    metrics.engine(&"qwen".parse().unwrap(), worker, EngineStats::default());
 
     let text = metrics.encode();
     let exposed: BTreeSet<&str> =

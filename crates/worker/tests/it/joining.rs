@@ -3,12 +3,15 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering::SeqCst},
+        atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst},
     },
     time::Duration,
 };
 
-use api::{Body, worker::Address};
+use api::{
+    Body,
+    worker::{Address, EngineStats, Heartbeat},
+};
 use http::{Response, StatusCode};
 use serde_json::json;
 use types::{ErrorCode, Fault};
@@ -98,6 +101,25 @@ async fn heartbeats_name_the_calls_whose_code_runs() {
     gate.let_through(1);
     call.await.unwrap();
     assert_eq!(gateway.next_heartbeat().await, []);
+}
+
+#[tokio::test]
+async fn heartbeats_tell_how_the_engine_does_if_there_is_one() {
+    let gateway = Gateway::start();
+    let told = Arc::new(AtomicU64::new(5));
+    let engine = told.clone();
+    let look = move || EngineStats { generated_tokens: engine.load(SeqCst), ..Default::default() };
+    let builder = one_route(ok).engine_stats(look);
+    let _worker = start_with(builder, |launch| gateway.admits(launch)).await;
+    let last_told = |tokens: u64| {
+        let is_told = move |beat: &Heartbeat| {
+            beat.engine.as_ref().is_some_and(|engine| engine.generated_tokens == tokens)
+        };
+        gateway.is_told(move |told| told.heartbeats.last().is_some_and(is_told))
+    };
+    last_told(5).await;
+    told.store(9, SeqCst);
+    last_told(9).await;
 }
 
 #[tokio::test]
