@@ -59,7 +59,7 @@ pub fn build(
         ModelKind::Http => Arc::new(http_api::HttpApi::new(spec, env, client)?),
         ModelKind::Openai => Arc::new(openai::OpenAi::new(name, spec, env, client)?),
         ModelKind::ImageTask => Arc::new(image_task::ImageTask::new(spec, env, client)?),
-        ModelKind::Builtin | ModelKind::Python | ModelKind::Command => {
+        ModelKind::Builtin | ModelKind::Python | ModelKind::Llm | ModelKind::Command => {
             return Err(Unavailable::because("models of this kind run in workers of their own"));
         }
     })

@@ -185,6 +185,9 @@ pub struct WorkerLaunch {
     /// A body that the default route must answer before the worker registers.
     #[serde(default)]
     pub warmup: Option<Value>,
+    /// How the engine runs it, for a language model.
+    #[serde(default)]
+    pub engine: Option<types::EngineSpec>,
     /// Free fields of the model.
     #[serde(default)]
     pub metadata: Map<String, Value>,

@@ -107,11 +107,8 @@ impl Launch<'_> {
                 let path = pythons.find(&search).await.map_err(|error| error.to_string())?;
                 Ok(Program { path, args: words(["-m", "modelyard.worker"]), foreign: None })
             }
-            ModelKind::Builtin => Ok(Program {
-                path: self.settings.program.clone(),
-                args: words(["worker", "builtin"]),
-                foreign: None,
-            }),
+            ModelKind::Builtin => Ok(self.own(["worker", "builtin"])),
+            ModelKind::Llm => Ok(self.own(["worker", "llm"])),
             ModelKind::Command => {
                 let foreign::Filled { words, address } = foreign::fill(&self.spec.command, socket)?;
                 let mut words = words.into_iter();
@@ -121,6 +118,11 @@ impl Launch<'_> {
             }
             kind => Err(format!("a model of kind {kind:?} runs no workers")),
         }
+    }
+
+    /// A worker that is part of this program.
+    fn own(&self, args: [&str; 2]) -> Program {
+        Program { path: self.settings.program.clone(), args: words(args), foreign: None }
     }
 
     /// Each later one wins: thread counts, the model's own, what the worker must know.
@@ -142,7 +144,7 @@ impl Launch<'_> {
         WorkerLaunch {
             model: self.model.clone(),
             version: self.spec.version.clone(),
-            implementation: self.spec.implementation.clone().unwrap_or_default(),
+            implementation: self.implementation(),
             listen: Address::Unix(socket),
             gateway: Some(self.settings.gateway.clone()),
             join_token: self.joining.token.clone(),
@@ -152,8 +154,18 @@ impl Launch<'_> {
             max_batch_size: self.spec.max_batch_size,
             max_wait_ms: self.spec.max_wait_ms,
             warmup: self.spec.warmup.clone(),
+            engine: (self.spec.kind == ModelKind::Llm).then(|| self.spec.engine.clone()),
             metadata: self.spec.metadata.clone(),
         }
+    }
+
+    /// What runs: code by its name, or the folder of the weights.
+    fn implementation(&self) -> String {
+        let folder = self.spec.path.as_ref().filter(|_| self.spec.kind == ModelKind::Llm);
+        folder.map_or_else(
+            || self.spec.implementation.clone().unwrap_or_default(),
+            |path| self.settings.config_dir.join(path).display().to_string(),
+        )
     }
 
     fn workdir(&self) -> PathBuf {

@@ -3,8 +3,9 @@
 use api::{Body, headers};
 use fleet::Replica;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header, uri::PathAndQuery};
+use policy::{lane::Wish, prefix::Prefix};
 use tokio::time::Instant;
-use types::{CallId, ErrorCode, Fault, ModelName, Priority, Tenant, WorkerId};
+use types::{CallId, ErrorCode, Fault, ModelName, Priority, Tenant};
 
 /// Which route of the model is called.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub struct Call {
     pub priority: Priority,
     /// When its caller stops waiting; the model's own timeout holds as well.
     pub deadline: Option<Instant>,
+    /// What its prompt begins with, for replicas that remember prompts.
+    pub prefix: Prefix,
     /// Method, headers and body for the worker; the query is used for the default route only.
     pub request: Request<Body>,
 }
@@ -41,7 +44,7 @@ impl Call {
             tenant: self.tenant.clone(),
             priority: self.priority,
             deadline: self.deadline,
-            avoid: None,
+            wish: Wish { avoid: None, prefix: self.prefix.clone() },
         }
     }
 }
@@ -57,8 +60,8 @@ pub struct Ask {
     pub priority: Priority,
     /// When to stop waiting; the model's own timeout holds as well.
     pub deadline: Option<Instant>,
-    /// A replica that just refused the call; used again only if no other has a place.
-    pub avoid: Option<WorkerId>,
+    /// What it wishes of its replica.
+    pub wish: Wish,
 }
 
 /// The parts of a call from which the request of each attempt is made.

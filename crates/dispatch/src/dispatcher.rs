@@ -119,7 +119,7 @@ impl Dispatcher {
         let mut outgoing = Outgoing::new(call, deadline);
         let mut wait = WAIT_FIRST;
         for attempt in 1.. {
-            ask.avoid = Some(permit.replica().id);
+            ask.wish.avoid = Some(permit.replica().id);
             let fault = match self.attempt(permit, call_id, &mut outgoing, deadline).await {
                 Attempt::Answered(response) => return Ok(response),
                 Attempt::Failed(fault) => return Err(fault),

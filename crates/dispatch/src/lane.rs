@@ -97,7 +97,7 @@ impl ModelLane {
         if let Some(reason) = &state.unavailable {
             return Err(unavailable(&self.name, reason));
         }
-        if let Some(replica) = state.lane.grant_at_once(ask.avoid) {
+        if let Some(replica) = state.lane.grant_at_once(&ask.wish) {
             return self.granted(state, replica);
         }
         let (ticket, granted) = oneshot::channel();
@@ -105,7 +105,7 @@ impl ModelLane {
             ticket,
             tenant: ask.tenant.clone(),
             priority: ask.priority,
-            avoid: ask.avoid,
+            wish: ask.wish.clone(),
         };
         match state.lane.arrive(arrival) {
             Admission::Queued(place) => Ok(Entry::Queued(place, granted)),

@@ -21,4 +21,5 @@ pub use call::{Ask, Call, Route};
 pub use dispatcher::Dispatcher;
 pub use guard::InFlight;
 pub use permit::Permit;
+pub use policy::{lane::Wish, prefix::Prefix};
 pub use settle::Tunnel;

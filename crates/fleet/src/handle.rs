@@ -109,13 +109,14 @@ impl Fleet {
     pub fn declare(&self, name: &ModelName, endpoint: Arc<dyn Endpoint>, lanes: u32) -> WorkerId {
         let id = WorkerId::new(Uuid::now_v7());
         let guarded = Guarded::new(endpoint, self.inner.metrics.model(name));
+        let spec = self.inner.book.lock().spec(name);
         let description = Description {
             name: name.to_string(),
             version: String::new(),
             routes: Vec::new(),
             default_route: "/".into(),
             capacity: lanes,
-            capabilities: Vec::new(),
+            capabilities: spec.map(|spec| spec.capabilities.clone()).unwrap_or_default(),
         };
         let replica = Replica {
             id,

@@ -45,11 +45,17 @@ pub(crate) enum Family {
     Native,
     /// `{"error": {"message", "type", "code"}}`.
     OpenAi,
+    /// `{"error": "…"}`.
+    Generate,
 }
 
 impl Family {
     pub(crate) fn of(path: &str) -> Self {
-        if path.starts_with("/v1/") { Self::OpenAi } else { Self::Native }
+        match path {
+            "/generate" => Self::Generate,
+            _ if path.starts_with("/v1/") => Self::OpenAi,
+            _ => Self::Native,
+        }
     }
 }
 
@@ -62,6 +68,9 @@ pub(crate) fn render(mut response: Response, family: Family, request_id: &str) -
     let (content_type, body) = match family {
         Family::Native => (PROBLEM_JSON, serde_json::to_vec(&Problem::new(&fault, request_id))),
         Family::OpenAi => ("application/json", serde_json::to_vec(&openai(&fault))),
+        Family::Generate => {
+            ("application/json", serde_json::to_vec(&json!({ "error": fault.detail })))
+        }
     };
     // These shapes are made of text and numbers; they always serialise.
     *response.body_mut() = Body::from(body.unwrap_or_default());

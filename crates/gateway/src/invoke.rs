@@ -6,7 +6,7 @@ use axum::{
     response::Response,
 };
 use bytes::{BufMut, Bytes, BytesMut};
-use dispatch::{Call, Route};
+use dispatch::{Call, Prefix, Route};
 use http::{HeaderValue, header, response::Parts};
 use http_body_util::{BodyExt, Collected};
 use serde::de::IgnoredAny;
@@ -46,6 +46,7 @@ pub(crate) async fn invoke(
         tenant: context.tenant,
         priority: context.priority,
         deadline: context.deadline,
+        prefix: Prefix::default(),
         request,
     };
     let answer = match gateway.dispatcher.call(call).await {

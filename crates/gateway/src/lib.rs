@@ -15,6 +15,7 @@ mod catalog;
 mod connection;
 mod context;
 mod crew;
+mod default_model;
 mod door;
 mod failure;
 mod health;
@@ -77,6 +78,8 @@ pub struct Inner {
     pub loading: watch::Receiver<BTreeSet<ModelName>>,
     /// Version of the program.
     pub version: &'static str,
+    /// What answers where a request names no model; `None`: the first that can.
+    pub default_model: Option<ModelName>,
     /// A folder served at every path that is not ours.
     pub static_dir: Option<PathBuf>,
     /// Origins whose pages may call the server; `*` for all.

@@ -5,7 +5,7 @@ use axum::{
     extract::{Path, Request, State},
     response::Response,
 };
-use dispatch::{Call, Route, Tunnel};
+use dispatch::{Call, Prefix, Route, Tunnel};
 use http::{HeaderValue, StatusCode, header, request, response, uri::PathAndQuery};
 use types::{CallId, ErrorCode, ModelName};
 use uuid::Uuid;
@@ -20,14 +20,22 @@ pub(crate) async fn pass(
 ) -> Result<Response, Failure> {
     let route = route_of(request.uri())?;
     let model = model_named(&gateway, &model)?;
-    pass_to(&gateway, model, route, request).await
+    let passage = Passage { model, route, prefix: Prefix::default() };
+    pass_to(&gateway, passage, request).await
+}
+
+/// Where a request goes.
+pub(crate) struct Passage {
+    pub(crate) model: ModelName,
+    pub(crate) route: PathAndQuery,
+    /// What its prompt begins with, if it has one.
+    pub(crate) prefix: Prefix,
 }
 
 /// Calls a route of a model with the request as it is.
 pub(crate) async fn pass_to(
     gateway: &Gateway,
-    model: ModelName,
-    route: PathAndQuery,
+    passage: Passage,
     mut request: Request,
 ) -> Result<Response, Failure> {
     let context = CallContext::of(request.headers())?;
@@ -38,11 +46,12 @@ pub(crate) async fn pass_to(
     let id = Uuid::now_v7();
     let call = Call {
         call_id: CallId::new(id),
-        model,
-        route: Route::Path(route),
+        model: passage.model,
+        route: Route::Path(passage.route),
         tenant: context.tenant,
         priority: context.priority,
         deadline: context.deadline,
+        prefix: passage.prefix,
         request: outgoing(parts, body),
     };
     let mut answer = gateway.dispatcher.call(call).await?;

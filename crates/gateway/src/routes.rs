@@ -32,9 +32,10 @@ fn ours(gateway: Gateway) -> Router {
         .route("/tasks/{id}/events", get(tasks::events))
         .route("/v1/models", get(catalog::list))
         .route("/v1/models/{name}", get(catalog::show))
-        .route("/v1/chat/completions", post(openai::pass))
-        .route("/v1/completions", post(openai::pass))
-        .route("/v1/embeddings", post(openai::pass))
+        .route("/v1/chat/completions", post(openai::chat))
+        .route("/v1/completions", post(openai::chat))
+        .route("/v1/embeddings", post(openai::embeddings))
+        .route("/generate", post(openai::chat))
         .route("/healthz", get(health::healthz))
         .route("/health", get(health::ready))
         .route("/health/live", get(health::live))
@@ -59,6 +60,7 @@ pub(crate) fn template(path: &str) -> &'static str {
         ("v1", Some("chat"), _) => "/v1/chat/completions",
         ("v1", Some("completions"), _) => "/v1/completions",
         ("v1", Some("embeddings"), _) => "/v1/embeddings",
+        ("generate", None, _) => "/generate",
         ("health" | "healthz", _, _) => "/health",
         ("metrics", None, _) => "/metrics",
         ("openapi.json" | "docs", None, _) => "/docs",

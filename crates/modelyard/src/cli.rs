@@ -1,11 +1,13 @@
 //! The command line. What stands in the comments here is what `--help` shows.
 
+mod chat;
 mod client;
 mod serve;
 
 use clap::{Parser, Subcommand};
 
 pub(crate) use self::{
+    chat::ChatArgs,
     client::{Connection, InvokeArgs, ListArgs, SubmitArgs, TaskCommand},
     serve::{CheckConfigArgs, ConfigArgs, ServeArgs},
 };
@@ -21,8 +23,10 @@ pub(crate) use self::{
     after_help = "\
 Start here:
   modelyard serve                           serve the built-in models on http://127.0.0.1:8000
+  modelyard chat                            talk with the built-in language model
   modelyard invoke local-echo '{\"text\": \"hi\"}'
   modelyard serve app.py:Digits             serve a class of your own, without a configuration
+  modelyard serve ./Qwen3-0.6B              serve a language model at the OpenAI API
   curl http://127.0.0.1:8000/v1/models      what can be called, and what cannot and why
 
 `modelyard COMMAND --help` explains a command with examples."
@@ -41,6 +45,7 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  modelyard openapi > openapi.json")]
     Openapi,
     Invoke(InvokeArgs),
+    Chat(ChatArgs),
     /// Submit and follow durable tasks.
     ///
     /// A task is stored before the server answers, and survives a crash of the server and of its

@@ -1,5 +1,6 @@
 //! One file per command.
 
+mod chat;
 mod check_config;
 mod docs;
 mod invoke;
@@ -37,6 +38,7 @@ pub(crate) fn run(command: Command, around: &Surroundings) -> Result<(), Failure
         Command::CheckConfig(args) => check_config::run(&args, around),
         Command::Openapi => openapi::run(),
         Command::Invoke(args) => client_runtime()?.block_on(invoke::run(args)),
+        Command::Chat(args) => client_runtime()?.block_on(chat::run(args)),
         Command::Task(command) => client_runtime()?.block_on(task::run(command)),
         Command::Worker(command) => worker::run(command, around),
         Command::Docs(page) => docs::run(page),
@@ -47,7 +49,7 @@ fn load(args: &ConfigArgs, around: &Surroundings) -> Result<Loaded, Failure> {
     let inputs = Inputs {
         file: args.config.clone(),
         flags: Flags {
-            classes: args.classes.clone(),
+            models: args.models.clone(),
             host: args.host.clone(),
             port: args.port,
             listen: args.listen.clone(),

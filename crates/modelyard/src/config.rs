@@ -12,6 +12,7 @@ mod docs;
 mod environment;
 mod file;
 mod flags;
+mod folder;
 mod issue;
 mod judge;
 mod key;
@@ -82,7 +83,7 @@ pub fn load(inputs: &Inputs) -> Result<Loaded, Issues> {
     let mut issues = Issues::default();
     let mut tree = Tree::default();
     let file = toml_file::read_into(&mut tree, inputs, &mut issues);
-    seed::lay_over(&mut tree, &inputs.environment);
+    seed::lay_over(&mut tree, &inputs.environment, &mut issues);
     let mut warnings = environment::lay_over(&mut tree, &inputs.environment, &mut issues);
     flags::lay_over(&mut tree, &inputs.flags, &mut issues);
 

@@ -128,6 +128,7 @@ impl House {
             draining: stop.drain.clone(),
             loading: control.loading(),
             version: VERSION,
+            default_model: settings.server.default_model.clone(),
             static_dir: settings.server.static_dir.clone(),
             cors_origins: settings.server.cors_origins.clone(),
         });

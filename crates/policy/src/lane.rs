@@ -8,13 +8,11 @@
 
 use types::{Placement, Priority, Tenant, WorkerId};
 
-pub use crate::placement::ReplicaLoad;
+pub use crate::{
+    order::OVERTAKES_MAX,
+    placement::{ReplicaLoad, Wish},
+};
 use crate::{replicas::Replicas, waiters::Waiters};
-
-/// How often in a row a higher class may go before a lower one that waits. The next grant then
-/// goes to the lower class whose oldest waiter came first, so that no class waits for ever: under
-/// a flood of urgent work the others still get one grant in eight.
-pub const OVERTAKES_MAX: u32 = 7;
 
 /// How much one model may hold at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,8 +32,8 @@ pub struct Arrival<T> {
     pub tenant: Tenant,
     /// Its class.
     pub priority: Priority,
-    /// A replica that just refused it, used again only if no other has a place.
-    pub avoid: Option<WorkerId>,
+    /// What it wishes of its replica.
+    pub wish: Wish,
 }
 
 /// The answer to an [`Arrival`].
@@ -98,7 +96,7 @@ impl<T> Lane<T> {
 
     /// Grants a place, or a place in the queue. Nobody who waits is overtaken.
     pub fn arrive(&mut self, arrival: Arrival<T>) -> Admission<T> {
-        if let Some(replica) = self.grant_at_once(arrival.avoid) {
+        if let Some(replica) = self.grant_at_once(&arrival.wish) {
             return Admission::Granted(Grant { ticket: arrival.ticket, replica });
         }
         let queued = self.queued();
@@ -112,13 +110,13 @@ impl<T> Lane<T> {
     /// Grants a place to a caller that has no ticket yet, if one is free and nobody waits. With
     /// it, the usual call needs no handle to wait with; after `None` comes [`Self::arrive`].
     #[must_use = "a grant that is dropped holds its place for ever"]
-    pub fn grant_at_once(&mut self, avoid: Option<WorkerId>) -> Option<WorkerId> {
+    pub fn grant_at_once(&mut self, wish: &Wish) -> Option<WorkerId> {
         if !self.waiters.is_empty() || !self.is_below_cap() {
             return None;
         }
         let free = self.replicas.free()?;
         self.in_flight += 1;
-        Some(self.replicas.take(free, avoid))
+        Some(self.replicas.take(free, wish))
     }
 
     /// Takes an abandoned waiter out of the queue; `None` if it has been granted meanwhile (then
@@ -133,9 +131,9 @@ impl<T> Lane<T> {
             return None;
         }
         let free = self.replicas.free()?;
-        let (ticket, avoid) = self.waiters.pop()?;
+        let (ticket, wish) = self.waiters.pop()?;
         self.in_flight += 1;
-        Some(Grant { ticket, replica: self.replicas.take(free, avoid) })
+        Some(Grant { ticket, replica: self.replicas.take(free, &wish) })
     }
 
     /// Gives a granted place back. For a replica that is not known only the model's place is free
@@ -211,7 +209,7 @@ mod tests {
     const ROOMY: LaneLimits = LaneLimits { concurrency_max: None, queue_max: 100 };
 
     fn arrival(ticket: &'static str, tenant: &str, priority: Priority) -> Arrival<&'static str> {
-        Arrival { ticket, tenant: tenant.parse().unwrap(), priority, avoid: None }
+        Arrival { ticket, tenant: tenant.parse().unwrap(), priority, wish: Wish::default() }
     }
 
     fn normal(ticket: &'static str) -> Arrival<&'static str> {
@@ -257,7 +255,7 @@ mod tests {
     fn the_cap_of_the_model_holds_over_all_replicas() {
         let limits = LaneLimits { concurrency_max: Some(1), queue_max: 9 };
         let mut lane = lane(limits, &[(ONE, 8), (TWO, 8)]);
-        assert_eq!(lane.grant_at_once(None), Some(ONE));
+        assert_eq!(lane.grant_at_once(&Wish::default()), Some(ONE));
         queued(lane.arrive(normal("waits")));
         lane.remove_replica(ONE);
         assert_eq!(lane.next_grant(), None, "the call on the lost replica still counts");
@@ -277,7 +275,7 @@ mod tests {
     #[test]
     fn a_newcomer_does_not_overtake_a_waiter_even_when_a_place_is_free() {
         let mut lane = lane(ROOMY, &[(ONE, 1)]);
-        assert_eq!(lane.grant_at_once(None), Some(ONE));
+        assert_eq!(lane.grant_at_once(&Wish::default()), Some(ONE));
         queued(lane.arrive(normal("first")));
         lane.release(ONE);
         queued(lane.arrive(arrival("second", "other", Priority::Normal)));
@@ -329,7 +327,7 @@ mod tests {
     #[test]
     fn a_shrunk_replica_takes_nothing_until_it_is_below_its_new_capacity() {
         let mut lane = lane(ROOMY, &[(ONE, 2)]);
-        assert_eq!((lane.grant_at_once(None), lane.grant_at_once(None)), (Some(ONE), Some(ONE)));
+        assert_eq!((lane.grant_at_once(&Wish::default()), lane.grant_at_once(&Wish::default())), (Some(ONE), Some(ONE)));
         lane.set_replica(ONE, 1);
         queued(lane.arrive(normal("waits")));
         lane.release(ONE);
@@ -341,13 +339,13 @@ mod tests {
     #[test]
     fn a_replica_that_comes_back_still_holds_what_it_held() {
         let mut lane = lane(ROOMY, &[(ONE, 1)]);
-        assert_eq!(lane.grant_at_once(None), Some(ONE));
+        assert_eq!(lane.grant_at_once(&Wish::default()), Some(ONE));
         lane.remove_replica(ONE);
         assert_eq!(lane.replicas().count(), 0);
         lane.set_replica(ONE, 1);
-        assert_eq!(lane.grant_at_once(None), None);
+        assert_eq!(lane.grant_at_once(&Wish::default()), None);
         lane.release(ONE);
-        assert_eq!(lane.grant_at_once(None), Some(ONE));
+        assert_eq!(lane.grant_at_once(&Wish::default()), Some(ONE));
     }
 
     #[test]

@@ -9,7 +9,9 @@
 //! - [`fair`]: who is next among tenants (deficit round robin)
 //! - [`health`]: whether a worker works, by its calls and its lease
 //! - [`lane`]: the queue and the replicas of one model: admission, fairness, placement
+//! - [`order`]: who is next among classes and their tenants
 //! - [`placement`]: which replica takes a call
+//! - [`prefix`]: which replica has seen the beginning of a prompt
 //! - [`random`]: draws that repeat with their seed
 //! - [`restart`]: when a worker process that ended is started again
 //! - [`task`]: the life of a durable task
@@ -20,7 +22,9 @@ pub mod breaker;
 pub mod fair;
 pub mod health;
 pub mod lane;
+pub mod order;
 pub mod placement;
+pub mod prefix;
 pub mod random;
 pub mod restart;
 pub mod task;

@@ -5,7 +5,10 @@
 
 use types::{Placement, WorkerId};
 
-use crate::random::SplitMix64;
+use crate::{
+    prefix::{Prefix, PrefixMemory},
+    random::SplitMix64,
+};
 
 /// One replica as placement sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +35,15 @@ impl ReplicaLoad {
         (self.in_flight as u64) * (other.capacity as u64)
             < (other.in_flight as u64) * (self.capacity as u64)
     }
+}
+
+/// What a call wishes of its replica. It goes elsewhere rather than wait.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wish {
+    /// A replica that just refused it, used again only if no other has a place.
+    pub avoid: Option<WorkerId>,
+    /// What its prompt begins with, for [`Placement::Prefix`].
+    pub prefix: Prefix,
 }
 
 /// Each in turn: the first that fits at or after `turn`, which then moves behind the choice.
@@ -95,23 +107,22 @@ pub(crate) struct Placer {
     policy: Placement,
     turn: usize,
     random: SplitMix64,
+    seen: PrefixMemory,
 }
 
 impl Placer {
-    pub(crate) const fn new(policy: Placement, seed: u64) -> Self {
-        Self { policy, turn: 0, random: SplitMix64::new(seed) }
+    pub(crate) fn new(policy: Placement, seed: u64) -> Self {
+        let (random, seen) = (SplitMix64::new(seed), PrefixMemory::default());
+        Self { policy, turn: 0, random, seen }
     }
 
-    /// A replica with a free place; `avoid` only if no other has one.
-    pub(crate) fn choose(
-        &mut self,
-        loads: &[ReplicaLoad],
-        avoid: Option<WorkerId>,
-    ) -> Option<usize> {
-        let preferred = avoid.and_then(|avoid| {
-            self.choose_where(loads, |load| load.has_place() && load.replica != avoid)
+    /// A replica with a free place; the avoided one only if no other has one.
+    pub(crate) fn choose(&mut self, loads: &[ReplicaLoad], wish: &Wish) -> Option<usize> {
+        let preferred = wish.avoid.and_then(|avoid| {
+            let fits = |load: &ReplicaLoad| load.has_place() && load.replica != avoid;
+            self.choose_where(loads, &wish.prefix, fits)
         });
-        preferred.or_else(|| self.choose_where(loads, ReplicaLoad::has_place))
+        preferred.or_else(|| self.choose_where(loads, &wish.prefix, ReplicaLoad::has_place))
     }
 
     /// Keeps the turn where it was after the replica at `index` was taken out of the list.
@@ -124,19 +135,47 @@ impl Placer {
     fn choose_where(
         &mut self,
         loads: &[ReplicaLoad],
+        prefix: &Prefix,
         fits: impl Fn(&ReplicaLoad) -> bool,
     ) -> Option<usize> {
         match self.policy {
             Placement::RoundRobin => round_robin(loads, &mut self.turn, fits),
             Placement::LeastLoaded => least_loaded(loads, &mut self.turn, fits),
             Placement::PowerOfTwo => power_of_two(loads, &mut self.random, fits),
+            Placement::Prefix => self.by_prefix(loads, prefix, fits),
         }
     }
+
+    /// Who has seen the most of the prompt, unless that costs more waiting than it saves computing.
+    fn by_prefix(
+        &mut self,
+        loads: &[ReplicaLoad],
+        prefix: &Prefix,
+        fits: impl Fn(&ReplicaLoad) -> bool,
+    ) -> Option<usize> {
+        let freest = least_loaded(loads, &mut self.turn, &fits)?;
+        let holder = self.seen.holders(prefix).find_map(|replica| {
+            let index = loads.iter().position(|load| load.replica == replica)?;
+            let worth_it = fits(&loads[index]) && !is_much_busier(&loads[index], &loads[freest]);
+            worth_it.then_some(index)
+        });
+        let chosen = holder.unwrap_or(freest);
+        self.seen.remember(prefix, loads[chosen].replica);
+        Some(chosen)
+    }
+}
+
+/// Whether it holds more than the other by a quarter of what it can hold.
+const fn is_much_busier(load: &ReplicaLoad, other: &ReplicaLoad) -> bool {
+    load.in_flight > other.in_flight.saturating_add(load.capacity / 4)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const ALL: [Placement; 4] =
+        [Placement::RoundRobin, Placement::LeastLoaded, Placement::PowerOfTwo, Placement::Prefix];
 
     /// Replicas from `(in_flight, capacity)`.
     fn loads(of: &[(u32, u32)]) -> Vec<ReplicaLoad> {
@@ -191,7 +230,7 @@ mod tests {
         let loads = loads(&[(0, 9), (1, 9), (2, 9)]);
         let choices = |seed| {
             let mut placer = Placer::new(Placement::PowerOfTwo, seed);
-            (0..32).map(|_| placer.choose(&loads, None)).collect::<Vec<_>>()
+            (0..32).map(|_| placer.choose(&loads, &Wish::default())).collect::<Vec<_>>()
         };
         assert_eq!(choices(5), choices(5));
         assert_ne!(choices(5), choices(6));
@@ -201,20 +240,46 @@ mod tests {
     fn nothing_fits_where_all_are_full_or_drain() {
         let mut loads = loads(&[(1, 1), (0, 1), (0, 0)]);
         loads[1].draining = true;
-        for policy in [Placement::RoundRobin, Placement::LeastLoaded, Placement::PowerOfTwo] {
-            assert_eq!(Placer::new(policy, 0).choose(&loads, None), None, "{policy:?}");
+        for policy in ALL {
+            assert_eq!(Placer::new(policy, 0).choose(&loads, &Wish::default()), None, "{policy:?}");
         }
     }
 
     #[test]
     fn the_avoided_replica_is_the_last_resort() {
         let mut loads = loads(&[(0, 1), (0, 1)]);
-        let avoid = Some(loads[0].replica);
-        for policy in [Placement::RoundRobin, Placement::LeastLoaded, Placement::PowerOfTwo] {
+        let avoid = Wish { avoid: Some(loads[0].replica), ..Wish::default() };
+        for policy in ALL {
             loads[1].in_flight = 0;
-            assert_eq!(Placer::new(policy, 0).choose(&loads, avoid), Some(1), "{policy:?}");
+            assert_eq!(Placer::new(policy, 0).choose(&loads, &avoid), Some(1), "{policy:?}");
             loads[1].in_flight = 1;
-            assert_eq!(Placer::new(policy, 0).choose(&loads, avoid), Some(0), "{policy:?}");
+            assert_eq!(Placer::new(policy, 0).choose(&loads, &avoid), Some(0), "{policy:?}");
         }
+    }
+
+    #[test]
+    fn a_conversation_stays_where_its_beginning_was_seen() {
+        let mut loads = loads(&[(0, 8), (0, 8), (0, 8)]);
+        let mut placer = Placer::new(Placement::Prefix, 0);
+        let wish = |text: &str| Wish { prefix: Prefix::of(text.as_bytes()), ..Wish::default() };
+        let first_turn = "You are a helpful assistant. ".repeat(20);
+        let first = placer.choose(&loads, &wish(&first_turn)).unwrap();
+        loads[first].in_flight = 2;
+        let second_turn = format!("{first_turn}And then?");
+        assert_eq!(placer.choose(&loads, &wish(&second_turn)), Some(first));
+        assert_ne!(placer.choose(&loads, &wish(&"Something else. ".repeat(40))), Some(first));
+    }
+
+    #[test]
+    fn a_conversation_leaves_a_replica_that_is_much_busier() {
+        let mut loads = loads(&[(0, 8), (0, 8)]);
+        let mut placer = Placer::new(Placement::Prefix, 0);
+        let wish = Wish { prefix: Prefix::of(&[b'x'; 1024]), ..Wish::default() };
+        let first = placer.choose(&loads, &wish).unwrap();
+        loads[first].in_flight = 3;
+        let second = placer.choose(&loads, &wish).unwrap();
+        assert_ne!(second, first);
+        loads[first].in_flight = 0;
+        assert_eq!(placer.choose(&loads, &wish), Some(second), "the last one has it now");
     }
 }

@@ -2,7 +2,7 @@
 
 use types::{Placement, WorkerId};
 
-use crate::placement::{Placer, ReplicaLoad};
+use crate::placement::{Placer, ReplicaLoad, Wish};
 
 #[derive(Debug)]
 pub(crate) struct Replicas {
@@ -13,7 +13,7 @@ pub(crate) struct Replicas {
 }
 
 impl Replicas {
-    pub(crate) const fn new(placement: Placement, seed: u64) -> Self {
+    pub(crate) fn new(placement: Placement, seed: u64) -> Self {
         Self { loads: Vec::new(), gone: Vec::new(), placer: Placer::new(placement, seed) }
     }
 
@@ -23,8 +23,8 @@ impl Replicas {
     }
 
     /// Takes a place by the policy; `free` proves that there is one.
-    pub(crate) fn take(&mut self, free: FreePlace, avoid: Option<WorkerId>) -> WorkerId {
-        let index = self.placer.choose(&self.loads, avoid).unwrap_or(free.0);
+    pub(crate) fn take(&mut self, free: FreePlace, wish: &Wish) -> WorkerId {
+        let index = self.placer.choose(&self.loads, wish).unwrap_or(free.0);
         let load = &mut self.loads[index];
         load.in_flight += 1;
         load.replica

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use api::{Body, broken_off, headers, task::TaskState};
 use bytes::Bytes;
-use dispatch::{Call, Permit, Route};
+use dispatch::{Call, Permit, Prefix, Route};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use store::{Fence, Finished, Lease, Outcome, TaskError, TaskRecord};
@@ -99,6 +99,7 @@ impl Attempt {
             tenant: self.record.tenant.clone(),
             priority: self.record.standing.priority,
             deadline: self.record.standing.deadline.map(left),
+            prefix: Prefix::default(),
             request,
         })
     }

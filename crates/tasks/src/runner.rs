@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use dispatch::{Ask, Permit};
+use dispatch::{Ask, Permit, Wish};
 use store::Next;
 use tokio::time::sleep;
 use types::{ErrorCode, Fault};
@@ -79,7 +79,7 @@ impl Runner {
             tenant: next.tenant,
             priority: next.priority,
             deadline: None,
-            avoid: None,
+            wish: Wish::default(),
         };
         let granted = tokio::select! {
             granted = self.service.dispatcher.permit(&ask) => granted,

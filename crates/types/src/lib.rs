@@ -3,6 +3,7 @@
 //! Nothing here does anything: no clock, no randomness, no I/O. A fresh id is made by the caller
 //! (`TaskId::new(Uuid::now_v7())`), so that the pure crates above stay pure.
 
+mod engine;
 mod error;
 mod ids;
 mod model;
@@ -11,6 +12,7 @@ mod nearest;
 mod timestamp;
 mod variables;
 
+pub use engine::{EngineSpec, KvFormat, Quantize};
 pub use error::{ErrorCode, Fault, Retry, chain};
 pub use ids::{BadId, CallId, TaskId, WorkerId};
 pub use model::{

@@ -5,6 +5,8 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::EngineSpec;
+
 /// What stands behind a model's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -15,6 +17,8 @@ pub enum ModelKind {
     #[default]
     #[serde(alias = "local")]
     Python,
+    /// A language or embedding model, run by our own engine from a folder of weights.
+    Llm,
     /// An external HTTP API: the JSON body goes there, its answer comes back.
     #[serde(alias = "external")]
     Http,
@@ -29,7 +33,7 @@ pub enum ModelKind {
 impl ModelKind {
     /// Whether worker processes are started for it (otherwise it is only called).
     pub const fn runs_workers(self) -> bool {
-        matches!(self, Self::Builtin | Self::Python | Self::Command)
+        matches!(self, Self::Builtin | Self::Python | Self::Llm | Self::Command)
     }
 }
 
@@ -44,6 +48,8 @@ pub enum Placement {
     LeastLoaded,
     /// The less loaded of two drawn at random.
     PowerOfTwo,
+    /// The one that has seen the longest beginning of this prompt, unless it is much busier.
+    Prefix,
 }
 
 /// The method of a call to an external HTTP API.
@@ -104,6 +110,10 @@ pub struct ModelSpec {
 
     /// What runs: `module:Class` or `file.py:Class` for `python`, a built-in name for `builtin`.
     pub implementation: Option<String>,
+    /// Folder of an `llm`'s weights, as Hugging Face lays it out.
+    pub path: Option<PathBuf>,
+    /// How the engine runs an `llm`.
+    pub engine: EngineSpec,
     /// Python interpreter or virtual environment; default: `.venv` beside the configuration, then `python3`.
     pub python: Option<PathBuf>,
     /// Directory the worker runs in; default: where the configuration is.
@@ -163,6 +173,9 @@ pub struct ModelSpec {
     /// Where an image service that insists on a callback may report, besides being polled.
     pub callback_url: Option<String>,
 
+    /// What a program or a server that does not know us can do, for example `["chat"]` or
+    /// `["embeddings"]`: it then answers at `/v1/*` by default. Our own workers say so themselves.
+    pub capabilities: Vec<String>,
     /// Free fields, given to the code and shown in the model list.
     pub metadata: serde_json::Map<String, serde_json::Value>,
 }
@@ -174,6 +187,8 @@ impl Default for ModelSpec {
             version: "1".into(),
             enabled: true,
             implementation: None,
+            path: None,
+            engine: EngineSpec::default(),
             python: None,
             workdir: None,
             env: BTreeMap::new(),
@@ -200,6 +215,7 @@ impl Default for ModelSpec {
             upstream_model: None,
             profile: ImageProfile::default(),
             callback_url: None,
+            capabilities: Vec::new(),
             metadata: serde_json::Map::new(),
         }
     }
@@ -235,6 +251,9 @@ impl ModelSpec {
         let mut issues = self.resource_issues();
         issues.extend(self.limit_issues());
         issues.extend(self.target_issues());
+        if self.kind == ModelKind::Llm {
+            issues.extend(self.engine.issues());
+        }
         issues
     }
 
@@ -317,6 +336,12 @@ impl ModelSpec {
                 self.implementation.is_some(),
                 "implementation",
                 "name the built-in worker, for example `echo`",
+                &mut issues,
+            ),
+            ModelKind::Llm => needs(
+                self.path.is_some(),
+                "path",
+                "give the folder that holds `config.json` and the weights",
                 &mut issues,
             ),
             ModelKind::Command => {

@@ -88,6 +88,7 @@ impl Worker {
             max_batch_size: None,
             max_wait_ms: None,
             warmup: None,
+            engine: None,
             metadata: serde_json::Map::new(),
         }
     }

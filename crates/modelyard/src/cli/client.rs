@@ -15,9 +15,19 @@ pub(crate) struct Connection {
         long,
         value_name = "URL",
         env = "MODELYARD_URL",
-        default_value = "http://127.0.0.1:8000"
+        default_value = DEFAULT_URL
     )]
     pub(crate) url: String,
+}
+
+/// Where `modelyard serve` listens unless it is told otherwise.
+const DEFAULT_URL: &str = "http://127.0.0.1:8000";
+
+impl Connection {
+    /// Whether the person named no other server.
+    pub(crate) fn is_default(&self) -> bool {
+        self.url == DEFAULT_URL
+    }
 }
 
 /// Call a model and print its answer.

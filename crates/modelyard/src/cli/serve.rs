@@ -7,12 +7,15 @@ use clap::Args;
 /// Start the server.
 ///
 /// Without a configuration the built-in models are served. A class on the command line is served
-/// under a name made from it: `app.py:SpeechToText` answers at /invoke/speech-to-text.
+/// under a name made from it: `app.py:SpeechToText` answers at /invoke/speech-to-text. A folder as
+/// Hugging Face lays it out is a language model of that name: `./Qwen3-0.6B` answers at
+/// /v1/chat/completions.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   modelyard serve                                 the built-in models on http://127.0.0.1:8000
   modelyard serve app.py:Digits --reload          a class; start again when its file changes
+  modelyard serve ./Qwen3-0.6B                    a language model, at the OpenAI API
   modelyard serve --config modelyard.toml
   modelyard serve --host 0.0.0.0 --port 9000      reachable from other machines
   modelyard serve --listen 127.0.0.1:8000 --listen unix:/run/modelyard.sock
@@ -49,9 +52,9 @@ pub(crate) struct CheckConfigArgs {
 /// Where the configuration comes from, besides the environment.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ConfigArgs {
-    /// Classes to serve, each a Python file and a class in it.
-    #[arg(value_name = "FILE.py:CLASS")]
-    pub(crate) classes: Vec<String>,
+    /// What to serve: a Python file and a class in it, or a folder of a language model's weights.
+    #[arg(value_name = "FILE.py:CLASS|FOLDER")]
+    pub(crate) models: Vec<String>,
 
     /// Configuration file; `modelyard.toml` in this directory is read unasked.
     #[arg(long, short, value_name = "FILE", env = "MODELYARD_CONFIG")]

@@ -14,9 +14,11 @@ const PREFIX: &str = "MODELYARD_";
 /// Stands between two keys.
 const NESTING: &str = "__";
 /// Variables with our prefix that are not settings.
-const NOT_SETTINGS: [&str; 5] = [
+const NOT_SETTINGS: [&str; 7] = [
+    "MODELYARD_CACHE_DIR",
     "MODELYARD_CONFIG",
     "MODELYARD_DATA_DIR",
+    "MODELYARD_ISA",
     "MODELYARD_URL",
     api::worker::LAUNCH_ENV,
     api::worker::LIFELINE_ENV,

@@ -40,6 +40,9 @@ pub(super) struct ServerToml {
     pub(super) body_mb_max: u32,
     /// Time that running calls get to finish when the server is told to stop, in seconds.
     pub(super) drain_seconds: f64,
+    /// The model that answers at `/v1/*` and `/generate` where a request names none, or asks for
+    /// `local-model`. Default: the first that can, those of the configuration before built-in ones.
+    pub(super) default_model: Option<ModelName>,
     /// A folder that is served at `/` instead of the built-in page.
     pub(super) static_dir: Option<PathBuf>,
     /// Origins whose pages may call the server from a browser, for example `https://app.example`;
@@ -55,6 +58,7 @@ impl Default for ServerToml {
             internal_listen: None,
             body_mb_max: 64,
             drain_seconds: 30.0,
+            default_model: None,
             static_dir: None,
             cors_origins: Vec::new(),
         }

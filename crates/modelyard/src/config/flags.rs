@@ -1,7 +1,7 @@
 //! The command line, as the topmost layer.
 
 use super::{
-    Issue, Issues,
+    Issue, Issues, folder,
     key::KeyPath,
     seed,
     tree::{Source, Tree},
@@ -10,8 +10,8 @@ use super::{
 /// What was given on the command line.
 #[derive(Debug, Clone, Default)]
 pub struct Flags {
-    /// `FILE.py:CLASS`, each to be served under a name made from the class.
-    pub classes: Vec<String>,
+    /// `FILE.py:CLASS` or a folder of weights, each to be served under a name made from it.
+    pub models: Vec<String>,
     /// Host of the first address.
     pub host: Option<String>,
     /// Port of the first address.
@@ -31,17 +31,23 @@ pub(super) fn lay_over(tree: &mut Tree, flags: &Flags, issues: &mut Issues) {
     if let Some(port) = flags.port {
         seed::listen(tree, &listen, None, Some(&port.to_string()), Source::Flag("--port"));
     }
-    for class in &flags.classes {
-        match class.rsplit_once(':') {
+    for word in &flags.models {
+        let source = Source::Flag("the command line");
+        if folder::is_meant(word) {
+            if let Err(problem) = folder::lay_over(tree, word, &source) {
+                issues.push(Issue::general(problem, "rename the folder, or write a [models.NAME]"));
+            }
+            continue;
+        }
+        match word.rsplit_once(':') {
             Some((module, name)) if !module.is_empty() && is_class(name) => {
                 let model = KeyPath::dotted("models").join(kebab_case(name));
-                let source = Source::Flag("the command line");
                 tree.set(model.join("kind"), "python", source.clone());
-                tree.set(model.join("implementation"), class.as_str(), source);
+                tree.set(model.join("implementation"), word.as_str(), source);
             }
             _ => issues.push(Issue::general(
-                format!("`{class}` names no class"),
-                "write the file and the class in it, for example `app.py:Digits`",
+                format!("`{word}` names no class and no folder"),
+                "write a file and the class in it, for example `app.py:Digits`, or a folder of weights",
             )),
         }
     }

@@ -94,6 +94,9 @@ fn model(name: &ModelName, spec: &mut ModelSpec, tree: &Tree, bases: &Bases) {
     if let Some(python) = &mut spec.python {
         interpreter(python, tree, &key.join("python"), bases);
     }
+    if let Some(path) = &mut spec.path {
+        *path = bases.absolute(path, tree, &key.join("path"));
+    }
     if let Some(workdir) = &mut spec.workdir {
         *workdir = bases.absolute(workdir, tree, &key.join("workdir"));
     } else if matches!(spec.kind, ModelKind::Python | ModelKind::Command) {

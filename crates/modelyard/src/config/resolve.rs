@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use telemetry::log::{LogFormat, LogSettings};
-use types::{ModelKind, ModelSpec};
+use types::{ModelKind, ModelName, ModelSpec, Placement};
 
 use super::{
     file::{ConfigToml, LogFormatToml},
@@ -72,9 +72,23 @@ fn server(config: &ConfigToml, judge: &mut Judge<'_>) -> ServerSettings {
             .positive("server.body_mb_max", server.body_mb_max)
             .saturating_mul(MEBIBYTE),
         drain: judge.seconds("server.drain_seconds", server.drain_seconds, 0.0),
+        default_model: default_model(config, judge),
         static_dir: server.static_dir.clone(),
         cors_origins: server.cors_origins.clone(),
     }
+}
+
+/// The model that a person chose; one that does not exist is a mistake now, not at the first call.
+fn default_model(config: &ConfigToml, judge: &mut Judge<'_>) -> Option<ModelName> {
+    let name = config.server.default_model.clone()?;
+    if !config.models.contains_key(&name) {
+        let names = config.models.keys().map(ModelName::as_str);
+        let fix = types::nearest(name.as_str(), names)
+            .map_or("name one of [models]".to_owned(), |near| format!("did you mean `{near}`?"));
+        let problem = format!("there is no model `{name}`");
+        judge.refuse(&KeyPath::dotted("server.default_model"), problem, &fix);
+    }
+    Some(name)
 }
 
 fn is_origin(text: &str) -> bool {
@@ -145,6 +159,9 @@ fn models(config: &mut ConfigToml, judge: &mut Judge<'_>) {
     for (name, spec) in &mut config.models {
         let model = KeyPath::dotted("models").join(name.as_str());
         spec.max_concurrency = spec.max_concurrency.or(config.workers.default_max_concurrency);
+        if spec.kind == ModelKind::Llm {
+            suit_language_model(spec, &model, judge.tree);
+        }
         // A model of which something was taken out lacks more than the person left out.
         if judge.issues.concern(&model) {
             continue;
@@ -161,6 +178,21 @@ fn models(config: &mut ConfigToml, judge: &mut Judge<'_>) {
             let fix = "write the path of the file that holds the class";
             judge.refuse(&implementation, format!("there is no file `{}`", file.display()), fix);
         }
+    }
+}
+
+/// A long answer takes minutes, so does a large folder of weights; and a replica that has seen the
+/// beginning of a conversation need not compute it again.
+fn suit_language_model(spec: &mut ModelSpec, model: &KeyPath, tree: &Tree) {
+    let is_left_out = |field: &str| tree.get(&model.join(field)).is_none();
+    if is_left_out("timeout_seconds") {
+        spec.timeout_seconds = 600.0;
+    }
+    if is_left_out("start_timeout_seconds") {
+        spec.start_timeout_seconds = 600.0;
+    }
+    if is_left_out("placement") {
+        spec.placement = Placement::Prefix;
     }
 }
 

@@ -2,10 +2,13 @@
 
 use toml::Value;
 
-use super::{environment::Environment, key::KeyPath, settings::ListenAddress, tree::Tree};
+use super::{
+    Issue, Issues, environment::Environment, folder, key::KeyPath, settings::ListenAddress,
+    tree::Tree,
+};
 
 /// Each variable with the key that it stands for, and what it says.
-pub(super) const VARIABLES: [(&str, &str, &str); 9] = [
+pub(super) const VARIABLES: [(&str, &str, &str); 10] = [
     ("SERVICE_HOST", "server.listen", "Host of the first address."),
     ("SERVICE_PORT", "server.listen", "Port of the first address."),
     ("REDIS_URL", "store.redis_url", "Kept for later; tasks are stored in SQLite."),
@@ -26,19 +29,31 @@ pub(super) const VARIABLES: [(&str, &str, &str); 9] = [
     ),
     ("LOG_LEVEL", "log.level", "Also `WARNING` and `CRITICAL`."),
     ("LOG_FILE", "log.file", "A file beside standard output."),
+    (
+        "MODEL_PATH",
+        "server.default_model",
+        "Folder of a language model's weights, which is served and answers by default.",
+    ),
     ("NANOBANANA_API_KEY", "models.nanobanana-image.api_key", "Makes that model available."),
 ];
 
 /// The variable of the image provider's key, which is looked up again when the key is used.
 const IMAGE_KEY: &str = "NANOBANANA_API_KEY";
 
-pub(super) fn lay_over(tree: &mut Tree, environment: &Environment) {
+pub(super) fn lay_over(tree: &mut Tree, environment: &Environment, issues: &mut Issues) {
     for (name, key, _) in VARIABLES {
         let Some(text) = environment.get(name) else { continue };
         let (key, source) = (KeyPath::dotted(key), environment.source(name));
         match name {
             "SERVICE_HOST" => listen(tree, &key, Some(text), None, source),
             "SERVICE_PORT" => listen(tree, &key, None, Some(text), source),
+            "MODEL_PATH" => match folder::lay_over(tree, text, &source) {
+                Ok(_) if tree.get(&key).is_some() => {}
+                Ok(name) => tree.set(key, name, source),
+                Err(problem) => {
+                    issues.push(Issue::general(problem, "set MODEL_PATH to another folder"));
+                }
+            },
             // The reference, so that the key itself is never shown.
             IMAGE_KEY => {
                 let reference = format!("${{{IMAGE_KEY}}}");

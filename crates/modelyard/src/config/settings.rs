@@ -69,6 +69,8 @@ pub struct ServerSettings {
     pub body_bytes_max: usize,
     /// Time that running calls get to finish.
     pub drain: Duration,
+    /// What answers where a request names no model.
+    pub default_model: Option<ModelName>,
     /// A folder served at `/`.
     pub static_dir: Option<PathBuf>,
     /// Origins whose pages may call the server; `*` for all.

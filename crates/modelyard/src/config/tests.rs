@@ -33,8 +33,8 @@ impl Desk {
         self
     }
 
-    fn classes(mut self, classes: &[&str]) -> Self {
-        self.flags.classes = classes.iter().map(|&class| class.into()).collect();
+    fn serving(mut self, models: &[&str]) -> Self {
+        self.flags.models = models.iter().map(|&model| model.into()).collect();
         self
     }
 
@@ -149,7 +149,7 @@ fn a_variable_may_name_a_model_and_any_field_of_it() {
 
 #[test]
 fn a_class_on_the_command_line_needs_no_file() {
-    let desk = desk("").with_file("app.py").classes(&["app.py:SpeechToText"]);
+    let desk = desk("").with_file("app.py").serving(&["app.py:SpeechToText"]);
     let settings = desk.settings();
     assert_eq!(desk.models(), ["local-echo", "speech-to-text"]);
     let model = &settings.models["speech-to-text"];
@@ -161,7 +161,7 @@ fn a_class_on_the_command_line_needs_no_file() {
 
 #[test]
 fn a_missing_file_is_an_error_on_the_command_line_and_a_warning_elsewhere() {
-    let named = desk("").classes(&["app.py:Digits", "no-class"]);
+    let named = desk("").serving(&["app.py:Digits", "no-class"]);
     let file = named.path().join("app.py").display().to_string();
     named.complains(&format!(
         "  `no-class` names no class

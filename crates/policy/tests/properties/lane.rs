@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use policy::lane::{Admission, Arrival, Grant, Lane, LaneLimits, OVERTAKES_MAX, Place};
+use policy::lane::{Admission, Arrival, Grant, Lane, LaneLimits, OVERTAKES_MAX, Place, Wish};
 use proptest::{prelude::*, sample::Index};
 use types::{Placement, Priority, Tenant, WorkerId};
 
@@ -42,7 +42,12 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 fn placements() -> impl Strategy<Value = Placement> {
-    prop::sample::select(vec![Placement::RoundRobin, Placement::LeastLoaded, Placement::PowerOfTwo])
+    prop::sample::select(vec![
+        Placement::RoundRobin,
+        Placement::LeastLoaded,
+        Placement::PowerOfTwo,
+        Placement::Prefix,
+    ])
 }
 
 struct Waiter {
@@ -142,7 +147,8 @@ impl Bookkeeper {
         let other_has_place = self.open.iter().any(|(&replica, &capacity)| {
             Some(replica) != avoid && self.held_by(replica) < capacity
         });
-        match self.lane.arrive(Arrival { ticket, tenant: tenant(from), priority, avoid }) {
+        let wish = Wish { avoid, ..Wish::default() };
+        match self.lane.arrive(Arrival { ticket, tenant: tenant(from), priority, wish }) {
             Admission::Granted(Grant { ticket: granted, replica }) => {
                 assert_eq!(granted, ticket);
                 assert!(self.waiting.is_empty(), "overtook a waiter");
@@ -193,7 +199,7 @@ impl Bookkeeper {
 }
 
 fn queue<T: std::fmt::Debug>(lane: &mut Lane<T>, ticket: T, from: u8, priority: Priority) {
-    let arrival = Arrival { ticket, tenant: tenant(from), priority, avoid: None };
+    let arrival = Arrival { ticket, tenant: tenant(from), priority, wish: Wish::default() };
     assert!(matches!(lane.arrive(arrival), Admission::Queued(_)));
 }
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use api::{Body, EndpointError, task::TaskState};
-use dispatch::{Call, Route};
+use dispatch::{Call, Prefix, Route};
 use fleet::Availability;
 use http::{Request, Response};
 use tasks::{Submission, TaskSettings};
@@ -193,6 +193,7 @@ async fn tasks_and_calls_share_the_cap_of_their_model() {
                 tenant: Tenant::default(),
                 priority: Priority::Normal,
                 deadline: None,
+                prefix: Prefix::default(),
                 request: Request::post("/").body(Body::full("{}")).unwrap(),
             };
             let dispatcher = house.dispatcher.clone();
