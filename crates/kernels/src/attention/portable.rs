@@ -1,0 +1,57 @@
+//! Scores and weighted sums in plain Rust.
+
+use crate::{
+    attention::GROUP_TOKENS,
+    bf16,
+    gemm::portable::dot_bf16,
+    isa::multiversion,
+    kv::BLOCK_TOKENS,
+    tile::{self, COLUMNS},
+};
+
+multiversion! {
+    /// Queries, `[head_dim / 32][16][64 B]`, times the keys of a block: 32 scores for each row.
+    pub(super) fn scores(queries: &[u8], keys: &[u8], rows: usize, scores: &mut [f32]) {
+        let tiles = queries.len() / tile::BYTES;
+        for (row, scores) in scores.chunks_mut(GROUP_TOKENS).take(rows).enumerate() {
+            for (half, scores) in scores[..BLOCK_TOKENS].chunks_exact_mut(COLUMNS).enumerate() {
+                scores.fill(0.0);
+                for step in 0..tiles {
+                    let line = &queries[step * tile::BYTES + row * tile::ROW_BYTES..];
+                    let keys = &keys[(half * tiles + step) * tile::BYTES..][..tile::BYTES];
+                    dot_bf16(&line[..tile::ROW_BYTES], keys, scores);
+                }
+            }
+        }
+    }
+}
+
+multiversion! {
+    /// Adds the values of a block, times the weights that each row gives its tokens.
+    pub(super) fn add_values(weights: &[u8], values: &[u8], rows: usize, sums: &mut [f32]) {
+        let head_dim = values.len() / (2 * BLOCK_TOKENS);
+        let lines = weights.chunks_exact(tile::ROW_BYTES);
+        for (sums, line) in sums.chunks_exact_mut(head_dim).zip(lines).take(rows) {
+            let tiles = values.chunks_exact(tile::BYTES);
+            for (sums, tile) in sums.chunks_exact_mut(COLUMNS).zip(tiles) {
+                dot_bf16(line, tile, sums);
+            }
+        }
+    }
+}
+
+multiversion! {
+    /// Int8 tiles as bf16 tiles, without their scales: integers up to 127 are exact in bf16.
+    pub(super) fn expand(from: &[u8], to: &mut [u8]) {
+        let pairs = to.chunks_exact_mut(2 * tile::ROW_BYTES);
+        for (from, to) in from.chunks_exact(tile::ROW_BYTES).zip(pairs) {
+            let (first, second) = to.split_at_mut(tile::ROW_BYTES);
+            let columns = from.chunks_exact(4).zip(first.chunks_exact_mut(4)).zip(second.chunks_exact_mut(4));
+            for ((from, first), second) in columns {
+                let bits = |byte: u8| u32::from(bf16::from_f32(f32::from(byte as i8)));
+                first.copy_from_slice(&(bits(from[0]) | bits(from[1]) << 16).to_le_bytes());
+                second.copy_from_slice(&(bits(from[2]) | bits(from[3]) << 16).to_le_bytes());
+            }
+        }
+    }
+}

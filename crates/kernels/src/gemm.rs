@@ -1,0 +1,86 @@
+//! Linear layers: activations times packed weights, and what becomes of the result.
+
+pub(crate) mod portable;
+
+use std::sync::{Mutex, PoisonError};
+
+use crate::{
+    Cpu,
+    activations::{Activations, TilesView},
+    epilogue::{self, Output},
+    format::WeightFormat,
+    linear::Linear,
+    predictions::Predictions,
+    scratch::PANEL_ROWS,
+    tile::STRIP,
+};
+
+/// What a kernel computes at a time: some rows of one strip.
+pub(crate) struct Panel<'a> {
+    pub(crate) format: WeightFormat,
+    /// The strip. The next one follows it in memory, and kernels prefetch it.
+    pub(crate) weights: &'a [u8],
+    pub(crate) x: TilesView<'a>,
+    /// A multiple of 16.
+    pub(crate) row: usize,
+    pub(crate) rows: usize,
+}
+
+impl Cpu {
+    /// `y = x Wᵀ`, and then what `output` says. Each row's sums have one order, whatever the other rows.
+    ///
+    /// # Panics
+    /// When shapes or formats do not match.
+    pub fn linear(&self, x: &Activations, weights: &Linear, mut output: Output<'_>) {
+        output.prepare(x.len(), weights.outputs());
+        let sink = output.sink();
+        self.panels(x, weights, |strip, row, panel| {
+            // SAFETY: a panel's rows of its strip's columns belong to one unit of work.
+            unsafe { epilogue::apply(self, &sink, strip, row, panel) };
+        });
+        output.settle(self);
+    }
+
+    /// The last layer: the likeliest token of each row of `x`, and all logits of the rows that want them.
+    ///
+    /// # Panics
+    /// When shapes or formats do not match.
+    pub fn predict(&self, x: &Activations, head: &Linear, predictions: &mut Predictions) {
+        predictions.prepare(x.len(), head.outputs());
+        let (sink, best) = predictions.sink();
+        let best = Mutex::new(best);
+        self.panels(x, head, |strip, row, panel| {
+            let mut found = [(f32::NEG_INFINITY, 0); PANEL_ROWS];
+            // SAFETY: as in `linear`.
+            let found = unsafe { sink.take(self.isa, strip, row, panel, &mut found) };
+            let mut best = best.lock().unwrap_or_else(PoisonError::into_inner);
+            for (best, found) in best[row..].iter_mut().zip(found) {
+                best.consider(*found);
+            }
+        });
+    }
+
+    /// Calls `done(strip, row, panel)` with every panel of the product, `[rows][32]` f32.
+    fn panels(
+        &self,
+        x: &Activations,
+        weights: &Linear,
+        done: impl Fn(usize, usize, &mut [f32]) + Sync,
+    ) {
+        assert_eq!(x.format(), weights.format().activations(), "these activations are for others");
+        assert_eq!(x.columns(), weights.inputs(), "a layer of other inputs");
+        let strips = weights.strips();
+        let view = x.view();
+        self.pool.run(strips * x.len().div_ceil(PANEL_ROWS), |worker| {
+            while let Some(unit) = worker.next() {
+                let (strip, row) = (unit % strips, unit / strips * PANEL_ROWS);
+                let rows = PANEL_ROWS.min(x.len() - row);
+                let results = &mut worker.scratch.panel[..rows * STRIP];
+                let format = weights.format();
+                let panel = Panel { format, weights: weights.strip(strip), x: view, row, rows };
+                portable::panel(self.isa, &panel, results);
+                done(strip, row, results);
+            }
+        });
+    }
+}
