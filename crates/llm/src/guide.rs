@@ -1,0 +1,119 @@
+//! Answers that must look a certain way: a schema, an expression or a grammar decides at each
+//! place which tokens may follow.
+
+mod grammar;
+mod grammars;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use engine::{TokenId, TokenMask};
+use llguidance::{Matcher, toktrie::SimpleVob};
+
+pub use grammar::{BadGrammar, Callable, Grammar};
+pub use grammars::Grammars;
+
+use crate::{parse::THINK_CLOSE, vocabulary::Vocabulary};
+
+/// A grammar that cannot go on: it became too complex, or took a token that it does not allow.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the grammar of the answer failed: {reason}")]
+pub struct GuideError {
+    /// What happened.
+    pub reason: String,
+}
+
+/// Leads one answer. Ask for the mask, sample, tell the token; a stop token need not be told.
+pub struct Guide {
+    matcher: Matcher,
+    stage: Stage,
+    marks: Marks,
+    vocabulary: Arc<Vocabulary>,
+    /// The mask that was lent last.
+    mask: SimpleVob,
+}
+
+/// The grammar is of the answer, so it waits until the model has thought.
+#[derive(Debug)]
+enum Stage {
+    /// Thoughts may begin, or the answer.
+    Beginning,
+    /// Anything goes until `</think>`. Holds the last bytes of the thoughts.
+    Thinking { seen: Vec<u8> },
+    /// Right behind the thoughts: an empty line may follow, as models were taught.
+    BehindThoughts,
+    /// The grammar decides.
+    Answering,
+}
+
+/// Tokens that the stages turn on.
+#[derive(Debug, Clone, Copy, Default)]
+struct Marks {
+    think_open: Option<TokenId>,
+    empty_line: Option<TokenId>,
+}
+
+impl Guide {
+    /// The tokens that may follow; `None`: any. The stop tokens are among them where the answer
+    /// may end. Takes microseconds as a rule, a few milliseconds at worst.
+    ///
+    /// # Errors
+    /// [`GuideError`] if the grammar became too complex; the answer cannot go on.
+    pub fn mask(&mut self) -> Result<Option<TokenMask<'_>>, GuideError> {
+        let also = match self.stage {
+            Stage::Thinking { .. } => return Ok(None),
+            Stage::Beginning => self.marks.think_open,
+            Stage::BehindThoughts => self.marks.empty_line,
+            Stage::Answering => None,
+        };
+        self.mask = self.matcher.compute_mask_or_eos().map_err(|error| failed(&error))?;
+        if let Some(token) = also {
+            self.mask.allow_token(token);
+        }
+        Ok(Some(TokenMask(self.mask.as_slice())))
+    }
+
+    /// Goes on with the token that was sampled.
+    ///
+    /// # Errors
+    /// [`GuideError`] if the grammar does not allow it.
+    pub fn accept(&mut self, token: TokenId) -> Result<(), GuideError> {
+        match &mut self.stage {
+            Stage::Beginning if Some(token) == self.marks.think_open => {
+                self.stage = Stage::Thinking { seen: Vec::new() };
+                return Ok(());
+            }
+            Stage::BehindThoughts if Some(token) == self.marks.empty_line => {
+                self.stage = Stage::Answering;
+                return Ok(());
+            }
+            Stage::Thinking { seen } => {
+                if is_thought_over(seen, self.vocabulary.bytes(token)) {
+                    self.stage = Stage::BehindThoughts;
+                }
+                return Ok(());
+            }
+            Stage::Beginning | Stage::BehindThoughts => self.stage = Stage::Answering,
+            Stage::Answering => {}
+        }
+        self.matcher.consume_token(token).map_err(|error| failed(&error))
+    }
+
+    /// Whether only a stop token may follow.
+    pub fn is_done(&self) -> bool {
+        matches!(self.stage, Stage::Answering) && self.matcher.is_stopped()
+    }
+}
+
+/// Whether `</think>` is complete with these bytes.
+fn is_thought_over(seen: &mut Vec<u8>, bytes: &[u8]) -> bool {
+    seen.extend_from_slice(bytes);
+    let is_over = seen.windows(THINK_CLOSE.len()).any(|window| window == THINK_CLOSE.as_bytes());
+    seen.drain(..seen.len().saturating_sub(THINK_CLOSE.len() - 1));
+    is_over
+}
+
+fn failed(error: &impl ToString) -> GuideError {
+    GuideError { reason: grammar::first_line(&error.to_string()) }
+}
