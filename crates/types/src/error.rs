@@ -46,6 +46,7 @@ error_codes! {
     InvalidHeader         "invalid_header"         400     No            "A header has a value that cannot be read";
     InvalidQuery          "invalid_query"          400     No            "A query parameter has a value that cannot be read";
     InvalidRequest        "invalid_request"        400     No            "The request is not well formed";
+    ContextOverflow       "context_length_exceeded" 400    No            "The prompt and its answer do not fit the model's context";
     Unauthorized          "unauthorized"           401     No            "A valid token is required";
     RouteNotFound         "route_not_found"        404     No            "Nothing answers at this path";
     ModelNotFound         "model_not_found"        404     No            "No model by that name is configured";
