@@ -4,7 +4,7 @@ use std::{
     fs::File,
     io,
     marker::PhantomData,
-    ops::{Deref, DerefMut},
+    ops::{Deref, DerefMut, Range},
     os::fd::AsRawFd,
     ptr::{self, NonNull},
     slice,
@@ -14,6 +14,8 @@ use std::{
 /// Every piece starts on a cache line, which is also a row of a tile.
 const LINE_BYTES: usize = 64;
 const HUGE_PAGE_BYTES: usize = 2 << 20;
+/// Whole multiples of any system's pages, so that advice never reaches too far.
+const PAGE_BYTES: usize = 64 << 10;
 
 /// Memory could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +60,15 @@ impl Map {
             _ => Err(MemoryError::Refused { bytes, source: io::Error::last_os_error() }),
         }
     }
+
+    /// The contents of a file; what is written to it stays in this process.
+    fn of_file(file: &File) -> Result<Self, MemoryError> {
+        let refused = |source| MemoryError::Refused { bytes: 0, source };
+        let length = file.metadata().map_err(refused)?.len();
+        let bytes =
+            usize::try_from(length).map_err(|_| refused(io::ErrorKind::FileTooLarge.into()))?;
+        Self::new(bytes, libc::MAP_PRIVATE, file.as_raw_fd())
+    }
 }
 
 impl Drop for Map {
@@ -99,11 +110,8 @@ impl Arena {
     /// # Errors
     /// [`MemoryError::Refused`] also when the file is empty or its length cannot be read.
     pub fn map(file: &File) -> Result<Self, MemoryError> {
-        let refused = |source| MemoryError::Refused { bytes: 0, source };
-        let length = file.metadata().map_err(refused)?.len();
-        let bytes =
-            usize::try_from(length).map_err(|_| refused(io::ErrorKind::FileTooLarge.into()))?;
-        let map = Map::new(bytes, libc::MAP_PRIVATE, file.as_raw_fd())?;
+        let map = Map::of_file(file)?;
+        let bytes = map.bytes;
         // SAFETY: as in `anonymous`.
         unsafe { libc::madvise(map.base.as_ptr().cast(), bytes, libc::MADV_WILLNEED) };
         Ok(Self { map: Arc::new(map), start: 0, bytes, used: 0 })
@@ -161,6 +169,46 @@ impl DerefMut for Slab {
     fn deref_mut(&mut self) -> &mut [u8] {
         // SAFETY: as in `deref`; it is writable (privately, if it comes from a file) and ours alone.
         unsafe { slice::from_raw_parts_mut(self.base.as_ptr(), self.bytes) }
+    }
+}
+
+/// A file to be read once, front to back: it takes memory only between a touch and a `forget`.
+#[derive(Debug)]
+pub struct FileView {
+    map: Map,
+}
+
+impl FileView {
+    /// Maps a file that nobody shortens or changes meanwhile.
+    ///
+    /// # Errors
+    /// [`MemoryError::Refused`] also when the file is empty or its length cannot be read.
+    pub fn open(file: &File) -> Result<Self, MemoryError> {
+        Ok(Self { map: Map::of_file(file)? })
+    }
+
+    /// Gives back the memory of the pages that lie wholly in `range`. Their bytes stay what they
+    /// are: the system reads them again when they are touched again.
+    pub fn forget(&self, range: Range<usize>) {
+        let first = range.start.next_multiple_of(PAGE_BYTES);
+        let end = range.end.min(self.map.bytes) / PAGE_BYTES * PAGE_BYTES;
+        if first < end {
+            // SAFETY: the pages lie within our mapping. Nothing is ever written to it, so what they
+            // are read from again is what they held.
+            unsafe {
+                let first_page = self.map.base.as_ptr().add(first);
+                libc::madvise(first_page.cast(), end - first, libc::MADV_DONTNEED);
+            }
+        }
+    }
+}
+
+impl Deref for FileView {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        // SAFETY: the mapping is readable, as long as it says, and lives as long as the view.
+        unsafe { slice::from_raw_parts(self.map.base.as_ptr(), self.map.bytes) }
     }
 }
 
