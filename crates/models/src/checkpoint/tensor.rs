@@ -1,0 +1,117 @@
+//! One tensor of a checkpoint, read as f32 whatever it is stored as.
+
+use std::ops::Range;
+
+use super::WeightsFile;
+
+/// The element types that we read. All are converted to f32 without loss.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dtype {
+    Bf16,
+    F16,
+    F32,
+}
+
+impl Dtype {
+    pub(super) fn read(dtype: safetensors::Dtype) -> Option<Self> {
+        match dtype {
+            safetensors::Dtype::BF16 => Some(Self::Bf16),
+            safetensors::Dtype::F16 => Some(Self::F16),
+            safetensors::Dtype::F32 => Some(Self::F32),
+            _ => None,
+        }
+    }
+
+    fn bytes(self) -> usize {
+        match self {
+            Self::Bf16 | Self::F16 => 2,
+            Self::F32 => 4,
+        }
+    }
+}
+
+/// A tensor seen as rows of its last dimension.
+#[derive(Debug, Clone)]
+pub(crate) struct Tensor<'a> {
+    pub(super) file: &'a WeightsFile,
+    pub(super) bytes: Range<usize>,
+    pub(super) dtype: Dtype,
+    pub(super) width: usize,
+}
+
+impl Tensor<'_> {
+    /// Rows that it has.
+    pub(crate) fn rows(&self) -> usize {
+        self.bytes.len() / self.dtype.bytes() / self.width
+    }
+
+    /// Fills `out` with whole rows from row `first` on. Rows behind the last one stay as they are.
+    pub(crate) fn read_rows(&self, first: usize, out: &mut [f32]) {
+        let size = self.dtype.bytes();
+        let data = &self.file.content[self.bytes.clone()];
+        let start = (first * self.width * size).min(data.len());
+        let data = &data[start..];
+        match self.dtype {
+            Dtype::Bf16 => {
+                fill(out, data, |b: [u8; 2]| f32::from_bits(u32::from(u16::from_le_bytes(b)) << 16))
+            }
+            Dtype::F16 => fill(out, data, |b: [u8; 2]| from_f16(u16::from_le_bytes(b))),
+            Dtype::F32 => fill(out, data, f32::from_le_bytes),
+        }
+    }
+
+    /// The whole tensor.
+    pub(crate) fn read(&self) -> Vec<f32> {
+        let mut out = vec![0.0; self.bytes.len() / self.dtype.bytes()];
+        self.read_rows(0, &mut out);
+        out
+    }
+
+    /// Gives the memory of this tensor's pages back; they are read again when touched again.
+    pub(crate) fn forget(&self) {
+        self.file.content.forget(self.bytes.clone());
+    }
+}
+
+fn fill<const N: usize>(out: &mut [f32], data: &[u8], convert: impl Fn([u8; N]) -> f32) {
+    let (elements, _) = data.as_chunks::<N>();
+    for (value, bytes) in out.iter_mut().zip(elements) {
+        *value = convert(*bytes);
+    }
+}
+
+/// IEEE half precision to single, subnormal numbers included.
+fn from_f16(half: u16) -> f32 {
+    let sign = u32::from(half & 0x8000) << 16;
+    let exponent = u32::from(half >> 10 & 0x1f);
+    let mantissa = u32::from(half & 0x3ff);
+    let magnitude = match exponent {
+        // mantissa · 2^-24, exact in f32.
+        0 => (mantissa as f32 * f32::from_bits(0x3380_0000)).to_bits(),
+        31 => 0x7f80_0000 | mantissa << 13,
+        _ => (exponent + 112) << 23 | mantissa << 13,
+    };
+    f32::from_bits(sign | magnitude)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::from_f16;
+
+    #[test]
+    fn halves_of_every_kind_become_the_same_number() {
+        for (half, expected) in [
+            (0x0000, 0.0),
+            (0x3c00, 1.0),
+            (0xc000, -2.0),
+            (0x3555, 0.333_251_95),
+            (0x7bff, 65_504.0),
+            (0x0001, 5.960_464_5e-8),
+            (0x0400, 6.103_515_6e-5),
+            (0x7c00, f32::INFINITY),
+        ] {
+            assert_eq!(from_f16(half), expected, "{half:#06x}");
+        }
+        assert!(from_f16(0x7e00).is_nan());
+    }
+}

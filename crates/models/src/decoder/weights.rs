@@ -1,0 +1,126 @@
+//! A decoder's weights as the kernels hold them.
+
+use std::sync::Arc;
+
+use kernels::Linear;
+
+use super::tensors::{DecoderTensors, LayerTensors};
+use crate::{
+    LoadError,
+    checkpoint::Tensor,
+    config::{DecoderConfig, DecoderShape},
+    options::Formats,
+    packing::{LinearSize, Recipe, RecipeRows, next_linear},
+};
+
+/// Everything that the forward pass reads.
+#[derive(Debug)]
+pub(super) struct DecoderWeights {
+    /// `None` when the head is the table.
+    embedding: Option<Arc<Linear>>,
+    pub(super) layers: Vec<LayerWeights>,
+    pub(super) norm: Vec<f32>,
+    pub(super) head: Arc<Linear>,
+}
+
+/// One layer's weights.
+#[derive(Debug)]
+pub(super) struct LayerWeights {
+    pub(super) input_norm: Vec<f32>,
+    /// Queries, keys and values from one product.
+    pub(super) qkv: Arc<Linear>,
+    pub(super) qkv_bias: Option<Vec<f32>>,
+    /// Of queries and of keys.
+    pub(super) qk_norms: Option<(Vec<f32>, Vec<f32>)>,
+    pub(super) output: Arc<Linear>,
+    pub(super) output_bias: Option<Vec<f32>>,
+    pub(super) post_norm: Vec<f32>,
+    pub(super) gate_up: Arc<Linear>,
+    pub(super) down: Arc<Linear>,
+}
+
+/// The linear layers of such a model, in the order in which they are packed: what is largest comes
+/// first, while the least is resident beside it.
+pub(crate) fn linear_sizes(config: &DecoderConfig, formats: Formats) -> Vec<LinearSize> {
+    let DecoderShape { vocab_size, hidden_size, layers, .. } = config.shape;
+    let head = LinearSize::new(formats.head, vocab_size, hidden_size);
+    let table = LinearSize::new(formats.table, vocab_size, hidden_size);
+    let ends = [head].into_iter().chain((!config.tied_head).then_some(table));
+    ends.chain((0..layers).flat_map(|_| layer_sizes(&config.shape, formats))).collect()
+}
+
+/// Queries with keys and values, attention's output, gate with up, down.
+fn layer_sizes(shape: &DecoderShape, formats: Formats) -> [LinearSize; 4] {
+    let (hidden, wide) = (shape.hidden_size, shape.intermediate_size);
+    let queries = shape.query_width();
+    [
+        LinearSize::new(formats.layers, queries + 2 * shape.kv_width(), hidden),
+        LinearSize::new(formats.layers, hidden, queries),
+        LinearSize::gated(formats.layers, wide, hidden),
+        LinearSize::new(formats.layers, hidden, wide),
+    ]
+}
+
+/// How each of [`linear_sizes`] is made.
+pub(super) fn recipes<'a>(
+    tensors: &DecoderTensors<'a>,
+    config: &DecoderConfig,
+    formats: Formats,
+) -> Vec<Recipe<'a>> {
+    let stacked = |tensors: &[&Tensor<'a>]| {
+        RecipeRows::Stacked(tensors.iter().map(|&tensor| tensor.clone()).collect())
+    };
+    let layer = |layer: &LayerTensors<'a>| {
+        [
+            stacked(&[&layer.query.weight, &layer.key.weight, &layer.value.weight]),
+            stacked(&[&layer.output.weight]),
+            RecipeRows::Gated { gate: layer.gate.clone(), up: layer.up.clone() },
+            stacked(&[&layer.down]),
+        ]
+    };
+    let ends = match &tensors.head {
+        None => vec![stacked(&[&tensors.embedding])],
+        Some(head) => vec![stacked(&[head]), stacked(&[&tensors.embedding])],
+    };
+    let rows = ends.into_iter().chain(tensors.layers.iter().flat_map(layer));
+    let sizes = linear_sizes(config, formats).into_iter();
+    sizes.zip(rows).map(|(size, rows)| Recipe { size, rows }).collect()
+}
+
+impl DecoderWeights {
+    /// Joins the packed layers, in the order of the recipes, with the vectors of the checkpoint.
+    pub(super) fn new(
+        tensors: &DecoderTensors<'_>,
+        linears: Vec<Arc<Linear>>,
+    ) -> Result<Self, LoadError> {
+        let mut linears = linears.into_iter();
+        let head = next_linear(&mut linears)?;
+        let embedding = match tensors.head {
+            None => None,
+            Some(_) => Some(next_linear(&mut linears)?),
+        };
+        let mut layer = |tensors: &LayerTensors<'_>| -> Result<LayerWeights, LoadError> {
+            let qkv = [&tensors.query, &tensors.key, &tensors.value];
+            let qkv_bias = qkv.map(|part| part.bias.as_ref().map(Tensor::read));
+            let qkv_bias = qkv_bias.into_iter().collect::<Option<Vec<_>>>();
+            Ok(LayerWeights {
+                input_norm: tensors.input_norm.read(),
+                qkv: next_linear(&mut linears)?,
+                qkv_bias: qkv_bias.map(|parts| parts.concat()),
+                qk_norms: tensors.qk_norms.as_ref().map(|(query, key)| (query.read(), key.read())),
+                output: next_linear(&mut linears)?,
+                output_bias: tensors.output.bias.as_ref().map(Tensor::read),
+                post_norm: tensors.post_norm.read(),
+                gate_up: next_linear(&mut linears)?,
+                down: next_linear(&mut linears)?,
+            })
+        };
+        let layers = tensors.layers.iter().map(&mut layer).collect::<Result<_, _>>()?;
+        Ok(Self { embedding, layers, norm: tensors.norm.read(), head })
+    }
+
+    /// The table of embeddings: its own, or the head.
+    pub(super) fn embedding(&self) -> &Linear {
+        self.embedding.as_ref().unwrap_or(&self.head)
+    }
+}

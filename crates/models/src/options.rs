@@ -1,0 +1,94 @@
+//! What the caller decides about a model.
+
+use std::path::PathBuf;
+
+use kernels::{Cpu, Isa, KvFormat, WeightFormat};
+
+use crate::LoadError;
+
+/// How a model is to be loaded.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How the weights of linear maps are held.
+    pub format: WeightFormat,
+    /// How keys and values are held.
+    pub kv_format: KvFormat,
+    /// Blocks of [`engine::BLOCK_TOKENS`] tokens in the KV cache. Decoders only.
+    pub kv_blocks: usize,
+    /// Most rows (tokens) of one batch.
+    pub max_batch_tokens: usize,
+    /// Most chunks (sequences) of one batch.
+    pub max_sequences: usize,
+    /// Threads that compute, the caller's included.
+    pub threads: usize,
+    /// Instructions to use; `None`: the best that this processor has.
+    pub isa: Option<Isa>,
+    /// Where packed weights are kept for the next start; `None`: nowhere.
+    pub cache_dir: Option<PathBuf>,
+}
+
+/// How far loading has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// What is being done.
+    pub stage: Stage,
+    /// Bytes of packed weights that are ready.
+    pub done_bytes: usize,
+    /// Bytes of packed weights in all.
+    pub total_bytes: usize,
+}
+
+/// The parts of loading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// The checkpoint is read and brought into the kernels' layout.
+    Packing,
+    /// Packed weights of an earlier start are read.
+    Reading,
+}
+
+/// Which format each part of a model has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Formats {
+    /// The linear layers.
+    pub(crate) layers: WeightFormat,
+    /// The output head, also where it is the table of embeddings.
+    pub(crate) head: WeightFormat,
+    /// A table of embeddings of its own.
+    pub(crate) table: WeightFormat,
+}
+
+impl Formats {
+    pub(crate) fn of(format: WeightFormat) -> Self {
+        Self { layers: format, head: format, table: format }
+    }
+}
+
+impl Options {
+    /// The processor that these options describe.
+    ///
+    /// # Errors
+    /// [`LoadError::Cpu`] when the machine lacks the instructions or refuses threads.
+    pub(crate) fn cpu(&self) -> Result<Cpu, LoadError> {
+        Ok(match self.isa {
+            Some(isa) => Cpu::new(isa, self.threads)?,
+            None => Cpu::detect(self.threads)?,
+        })
+    }
+
+    /// # Errors
+    /// [`LoadError::Option`] for a number that leaves nothing to run.
+    pub(crate) fn check(&self) -> Result<(), LoadError> {
+        let least = [
+            ("max_batch_tokens", self.max_batch_tokens),
+            ("max_sequences", self.max_sequences),
+            ("threads", self.threads),
+        ];
+        match least.into_iter().find(|(_, value)| *value == 0) {
+            Some((option, _)) => {
+                Err(LoadError::Option { option, problem: "must be at least 1".into() })
+            }
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! The arithmetic of memory, before anything is allocated.
+
+use kernels::KvCache;
+
+use crate::{
+    Options,
+    config::{DecoderConfig, EncoderConfig},
+    decoder, encoder,
+    options::Formats,
+    packing::LinearSize,
+};
+
+/// What loading takes, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Plan {
+    /// Packed weights.
+    pub weights_bytes: usize,
+    /// Keys and values of one token in all layers.
+    pub kv_bytes_per_token: usize,
+    /// What a forward pass works in, for the largest batch.
+    pub scratch_bytes: usize,
+    /// All of it, with the KV blocks of the options.
+    pub total_bytes: usize,
+}
+
+impl Plan {
+    pub(crate) fn of_decoder(config: &DecoderConfig, options: &Options) -> Self {
+        let shape = &config.shape;
+        let formats = Formats::of(options.format);
+        let block = KvCache::bytes(options.kv_format, decoder::head_shape(shape), shape.layers, 1);
+        let rope = decoder::rope_positions(config, options) * shape.head_dim * size_of::<f32>();
+        let weights_bytes = footprint(&decoder::linear_sizes(config, formats));
+        let scratch_bytes = decoder::Work::bytes(shape, formats, options) + rope;
+        Self {
+            weights_bytes,
+            kv_bytes_per_token: block / engine::BLOCK_TOKENS,
+            scratch_bytes,
+            total_bytes: weights_bytes + scratch_bytes + block * options.kv_blocks,
+        }
+    }
+
+    pub(crate) fn of_encoder(config: &EncoderConfig, options: &Options) -> Self {
+        let formats = Formats::of(options.format);
+        let weights_bytes = footprint(&encoder::linear_sizes(config, formats));
+        let scratch_bytes = encoder::Work::bytes(config, formats, options);
+        Self {
+            weights_bytes,
+            kv_bytes_per_token: 0,
+            scratch_bytes,
+            total_bytes: weights_bytes + scratch_bytes,
+        }
+    }
+}
+
+fn footprint(sizes: &[LinearSize]) -> usize {
+    sizes.iter().map(|size| size.footprint()).sum()
+}
