@@ -23,7 +23,7 @@ use crate::{
     environment::{self, Lookup},
 };
 
-pub(crate) use foreign::answers;
+pub(crate) use foreign::{is_ready, listens};
 pub(crate) use socket::socket_path;
 
 /// What a worker must know besides its model.

@@ -284,7 +284,10 @@ impl ControlService {
             Outcome::Started { launch, foreign } => {
                 let starting = self.bearings.starting.remove(&launch);
                 if let (Some(address), Some(Starting { model, .. })) = (foreign, starting) {
-                    let probe = self.work.spawn(work::watch(launch.clone(), model, address));
+                    let ready_path =
+                        self.models.get(&model).and_then(|kept| kept.spec.ready_path.clone());
+                    let watch = work::watch(launch.clone(), model, address, ready_path);
+                    let probe = self.work.spawn(watch);
                     self.probes.insert(launch, probe);
                 }
             }

@@ -122,6 +122,9 @@ pub struct ModelSpec {
     pub env: BTreeMap<String, String>,
     /// The program and its arguments for `command`; `{port}` and `{socket}` are filled in.
     pub command: Vec<String>,
+    /// A path that `command` answers with 2xx once it can take work, for example `/health`; without
+    /// it, listening is enough.
+    pub ready_path: Option<String>,
     /// A JSON body that the default route must answer before the worker is ready.
     pub warmup: Option<serde_json::Value>,
 
@@ -193,6 +196,7 @@ impl Default for ModelSpec {
             workdir: None,
             env: BTreeMap::new(),
             command: Vec::new(),
+            ready_path: None,
             warmup: None,
             num_workers: 1,
             num_cpus: 1.0,
@@ -251,6 +255,9 @@ impl ModelSpec {
         let mut issues = self.resource_issues();
         issues.extend(self.limit_issues());
         issues.extend(self.target_issues());
+        if self.ready_path.as_deref().is_some_and(|path| !path.starts_with('/')) {
+            issues.push(issue("ready_path", "write a path, for example `/health`"));
+        }
         if self.kind == ModelKind::Llm {
             issues.extend(self.engine.issues());
         }

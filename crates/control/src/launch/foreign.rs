@@ -7,7 +7,9 @@ use std::{
     time::Duration,
 };
 
-use api::worker::Address;
+use api::{Body, Endpoint, worker::Address};
+use fleet::HttpEndpoint;
+use http::Request;
 use tokio::{
     net::{TcpStream, UnixStream},
     time,
@@ -18,6 +20,9 @@ const SOCKET: &str = "{socket}";
 
 /// How often it is tried whether the program listens: soon enough for a person, and no load.
 const TRY_EVERY: Duration = Duration::from_millis(100);
+
+/// How long one question after readiness may take: a program that loads may be deaf for a while.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// A command with its blanks filled in.
 #[derive(Debug, PartialEq, Eq)]
@@ -58,13 +63,28 @@ fn free_port() -> std::io::Result<u16> {
 }
 
 /// Waits until something listens there.
-pub(crate) async fn answers(address: &Address) {
+pub(crate) async fn listens(address: &Address) {
     loop {
         let listens = match address {
             Address::Unix(path) => UnixStream::connect(path).await.is_ok(),
             Address::Tcp(host) => TcpStream::connect(host).await.is_ok(),
         };
         if listens {
+            return;
+        }
+        time::sleep(TRY_EVERY).await;
+    }
+}
+
+/// Waits until `path` is answered with 2xx: a server may listen while it still loads its weights.
+pub(crate) async fn is_ready(address: &Address, path: &str) {
+    let endpoint = HttpEndpoint::new(address.clone(), None);
+    loop {
+        let mut request = Request::new(Body::empty());
+        // The path was checked with the configuration; one that is none never becomes ready.
+        *request.uri_mut() = path.parse().unwrap_or_default();
+        let asked = time::timeout(ANSWER_WITHIN, endpoint.call(request));
+        if asked.await.is_ok_and(|answer| answer.is_ok_and(|answer| answer.status().is_success())) {
             return;
         }
         time::sleep(TRY_EVERY).await;

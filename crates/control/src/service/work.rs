@@ -84,9 +84,17 @@ pub(super) async fn retire(
     Outcome::Retired { launch }
 }
 
-/// Waits until a foreign program listens.
-pub(super) async fn watch(launch: LaunchId, model: ModelName, address: Address) -> Outcome {
-    launch::answers(&address).await;
+/// Waits until a foreign program can take work.
+pub(super) async fn watch(
+    launch: LaunchId,
+    model: ModelName,
+    address: Address,
+    ready_path: Option<String>,
+) -> Outcome {
+    launch::listens(&address).await;
+    if let Some(path) = ready_path {
+        launch::is_ready(&address, &path).await;
+    }
     Outcome::Listens { launch, model, address }
 }
 

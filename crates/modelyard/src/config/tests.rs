@@ -164,8 +164,8 @@ fn a_missing_file_is_an_error_on_the_command_line_and_a_warning_elsewhere() {
     let named = desk("").serving(&["app.py:Digits", "no-class"]);
     let file = named.path().join("app.py").display().to_string();
     named.complains(&format!(
-        "  `no-class` names no class
-    write the file and the class in it, for example `app.py:Digits`
+        "  `no-class` names no class and no folder
+    write a file and the class in it, for example `app.py:Digits`, or a folder of weights
   the command line: models.digits.implementation: there is no file `{file}`
     write the path of the file that holds the class"
     ));

@@ -10,6 +10,7 @@ fn help_teaches() {
         ("help-check-config", &["check-config"]),
         ("help-openapi", &["openapi"]),
         ("help-invoke", &["invoke"]),
+        ("help-chat", &["chat"]),
         ("help-task", &["task"]),
         ("help-task-submit", &["task", "submit"]),
         ("help-task-wait", &["task", "wait"]),
