@@ -5,7 +5,7 @@ import dataclasses
 import signal
 import sys
 
-from suite.cases import CASES, case_name
+from suite.cases import CASES, USUAL, case_name
 from suite.session import EFFORTS, Effort, Session, say
 
 
@@ -13,7 +13,7 @@ def main() -> int:
     arguments = _arguments()
     # A signal unwinds the blocks that stop the servers.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
-    names = arguments.case or list(CASES)
+    names = arguments.case or USUAL
     if arguments.peers:
         print("\n".join(sorted({peer for name in names for peer in CASES[name].PEERS})))
         return 0
@@ -43,7 +43,7 @@ def _effort(arguments: argparse.Namespace) -> Effort:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("mode", choices=EFFORTS, help="quick: does it work; all: what is it")
-    parser.add_argument("case", nargs="*", type=case_name, help="default: every case")
+    parser.add_argument("case", nargs="*", type=case_name, help="default: all but `engine`")
     parser.add_argument("--rounds", type=int, help="rounds of each comparison")
     parser.add_argument("--seconds", type=float, help="time of each run that counts")
     parser.add_argument("--peers", action="store_true", help="only name what must be installed")

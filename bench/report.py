@@ -43,7 +43,8 @@ def section(name: str, results: Results) -> str:
     raw = results.raw
     rounds = max((sample["round"] for sample in raw["samples"]), default=0)
     how = f"`bench/run.sh {raw['mode']} {name}`, {raw['date']}, rounds: {rounds}"
-    how += f", each run {raw['seconds']:g} s."
+    run = getattr(CASES[name], "RUN", f"each run {raw['seconds']:g} s")
+    how += f", {run}."
     return "\n\n".join([how, CASES[name].tables(results), *_doubts(results)]).rstrip()
 
 

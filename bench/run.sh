@@ -4,6 +4,7 @@
 # quick: one short round of everything, to see that it works; its figures mean nothing.
 # all:   the figures of docs/benchmarks.md, which it writes there.
 #
+# Without names it measures every case but `engine`, whose peers take gigabytes and an hour.
 # It builds what we publish (profile dist: fat LTO). BENCH_PROFILE=dev measures the dev build; BENCH_BUILD=no measures what is there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -53,6 +54,11 @@ fi
 mkdir -p "$venvs"
 for peer in $("$python" bench/measure.py "$mode" "${cases[@]}" --peers); do
     if [[ $peer == modelyard ]]; then install_ours; else install_peer "$peer"; fi
+done
+
+# What a case needs beyond that: programs that are built, models that are converted.
+for name in "${cases[@]}"; do
+    if [[ -x bench/$name/setup.sh ]]; then "bench/$name/setup.sh"; fi
 done
 
 # The tables are worth having also when one peer has failed.

@@ -1,6 +1,7 @@
-//! The instruments of the benchmarks: a load generator, an upstream that answers at once, and a
-//! meter of the disk. `bench/run.sh` puts them together; `docs/benchmarks.md` has the results.
+//! The instruments of the benchmarks: a load generator, an upstream that answers at once, and meters
+//! of the disk and of the memory. `bench/run.sh` puts them together; `docs/benchmarks.md` has the results.
 
+pub mod bandwidth;
 pub mod disk;
 pub mod framing;
 pub mod load;

@@ -43,6 +43,11 @@ def disk(folder: Path, *, seconds: int) -> dict:
     return _last_line([program("fsync-rate"), str(folder), "--seconds", str(seconds)], seconds)
 
 
+def memory(*, threads: int) -> dict:
+    """How fast so many threads can read memory."""
+    return _last_line([program("memory-rate"), "--threads", str(threads)], seconds=30)
+
+
 def get(url: str, seconds_max: float = 5) -> tuple[int, bytes]:
     """One GET: status and body."""
     return _once("GET", url, None, seconds_max)

@@ -38,12 +38,12 @@ class Process:
             self._child = subprocess.Popen(
                 command,
                 cwd=folder,
-                env={**_environment(), **environment, name: value},
+                env=environment_of_a_child({**environment, name: value}),
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_end_with_us,
+                preexec_fn=end_with_us,
             )
         self.pid = self._child.pid
 
@@ -125,15 +125,15 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def _environment() -> dict[str, str]:
-    """Little of ours, so that no setting of this shell changes a result."""
+def environment_of_a_child(own: dict[str, str]) -> dict[str, str]:
+    """Its own, and little of ours, so that no setting of this shell changes a result."""
     kept = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
-    return {**kept, "PYTHONPATH": str(PEERS), "PYTHONDONTWRITEBYTECODE": "1"}
+    return {**kept, "PYTHONPATH": str(PEERS), "PYTHONDONTWRITEBYTECODE": "1", **own}
 
 
 _LIBC = ctypes.CDLL(None)
 
 
-def _end_with_us() -> None:
+def end_with_us() -> None:
     """In the child: when the benchmarks are killed, it is told to end."""
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -52,11 +52,7 @@ class Session:
         if values is None:
             return
         self.samples.append({"round": number, "contender": contender, "kind": kind, **values})
-        shown = {
-            name: round(value, 3)
-            for name, value in values.items()
-            if name in {"rps", "p50_ms", "p99_ms", "cpu_us", "ready_ms", "rss_mb", "per_s"}
-        }
+        shown = {name: round(value, 3) for name, value in values.items() if name in _SHOWN}
         trouble = {name: values[name] for name in TROUBLES if values.get(name)}
         say(f"  round {number}  {contender:<22} {kind:<12} {shown} {trouble or ''}")
 
@@ -94,6 +90,13 @@ class Session:
         }
         (RESULTS / f"{self.case}.json").write_text(json.dumps(result, indent=1) + "\n")
 
+
+# What a person who waits wants to see at once.
+_SHOWN = {
+    *("rps", "p50_ms", "p99_ms", "cpu_us", "ready_ms", "rss_mb", "per_s", "gb_per_s"),
+    *("prefill_tokens_per_s", "decode_tokens_per_s", "output_tokens_per_s"),
+    *("process_s", "peak_rss_mb"),
+}
 
 # What must be zero in a run that may be believed.
 TROUBLES = ("non2xx", "errors", "unanswered", "unsent")
