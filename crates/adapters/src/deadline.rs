@@ -76,10 +76,11 @@ struct Timed {
 
 /// Makes an answer keep to a deadline.
 pub(crate) fn timed(body: Body, deadline: Deadline) -> Body {
-    if body.is_end_stream() {
-        return Body::empty();
+    match body {
+        Body::Full(_) => body,
+        Body::Stream(_) if body.is_end_stream() => Body::empty(),
+        Body::Stream(_) => Body::stream(Timed { body: Some(body), deadline, end: None }),
     }
-    Body::stream(Timed { body: Some(body), deadline, end: None })
 }
 
 impl HttpBody for Timed {

@@ -93,7 +93,9 @@ impl Pool {
             connection.finish_upgrade().await;
             return response.map(|_| Body::empty());
         }
-        response.map(|incoming| DrivenBody::new(incoming, connection, self.clone()).into())
+        let (parts, incoming) = response.into_parts();
+        let body = DrivenBody::new(incoming, connection, self.clone());
+        Response::from_parts(parts, body.at_hand().await)
     }
 
     /// A connection that can send, and whether it was used before.
