@@ -4,7 +4,6 @@ use std::{any::Any, convert::Infallible, panic::AssertUnwindSafe, time::Instant}
 
 use api::headers;
 use axum::{
-    Router,
     body::Body,
     response::{IntoResponse, Response},
 };
@@ -12,14 +11,14 @@ use futures_util::FutureExt;
 use http::{HeaderValue, Method, Request};
 use telemetry::metrics::Metrics;
 use tokio_util::task::TaskTracker;
-use tower::ServiceExt;
 use types::{ErrorCode, Fault, RequestId};
 use uuid::Uuid;
 
 use crate::{
     Gateway,
     failure::{Failure, Family, render},
-    lingering, routes,
+    lingering,
+    routes::{self, Routes},
 };
 
 /// Who comes in by a door.
@@ -35,13 +34,13 @@ pub(crate) enum Visitors {
 #[derive(Clone)]
 pub(crate) struct Door {
     gateway: Gateway,
-    router: Router,
+    routes: Routes,
     visitors: Visitors,
 }
 
 impl Door {
-    pub(crate) const fn new(gateway: Gateway, router: Router, visitors: Visitors) -> Self {
-        Self { gateway, router, visitors }
+    pub(crate) const fn new(gateway: Gateway, routes: Routes, visitors: Visitors) -> Self {
+        Self { gateway, routes, visitors }
     }
 
     /// The numbers that connections are counted in.
@@ -88,9 +87,8 @@ impl Door {
     }
 
     async fn route(&self, request: Request<Body>) -> Response {
-        let answer = AssertUnwindSafe(self.router.clone().oneshot(request)).catch_unwind().await;
-        match answer {
-            Ok(Ok(response)) => response,
+        match AssertUnwindSafe(self.routes.answer(request)).catch_unwind().await {
+            Ok(response) => response,
             Err(panic) => {
                 let fault = Fault::new(ErrorCode::InternalError, "the server met a bug of its own");
                 Failure(fault.caused_by(message_of(&*panic))).into_response()

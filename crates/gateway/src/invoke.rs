@@ -10,7 +10,7 @@ use dispatch::{Call, Prefix, Route};
 use http::{HeaderValue, header, response::Parts};
 use http_body_util::{BodyExt, Collected};
 use serde::de::IgnoredAny;
-use types::{CallId, ErrorCode, Fault, TaskId};
+use types::{CallId, ErrorCode, Fault, ModelName, TaskId};
 use uuid::Uuid;
 
 use crate::{
@@ -21,13 +21,21 @@ use crate::{
     passage::{model_named, outgoing, send_on},
 };
 
-/// Calls the default route of a model and waits for its answer.
+/// Calls the default route of the model that the path names.
 pub(crate) async fn invoke(
     State(gateway): State<Gateway>,
     Path(model): Path<String>,
     request: Request,
 ) -> Result<Response, Failure> {
-    let model = model_named(&gateway, &model)?;
+    call(&gateway, model_named(&gateway, &model)?, request).await
+}
+
+/// Calls the default route of a model and waits for its answer.
+pub(crate) async fn call(
+    gateway: &Gateway,
+    model: ModelName,
+    request: Request,
+) -> Result<Response, Failure> {
     let (parts, body) = request.into_parts();
     let context = CallContext::of(&parts.headers)?;
     let payload = read(body, gateway.body_bytes_max).await?;

@@ -4,7 +4,7 @@
 //!
 //! 1. `server`, `crew`, `connection`: accept connections and serve each on one thread.
 //! 2. `door`: gives each request its id, an access line, its metrics, and renders what failed.
-//! 3. `routes`: the table of paths.
+//! 3. `routes`: the table of paths, and the busiest one, which goes past it.
 //! 4. `context`, `intake`: headers and body, parsed once; all validation ends here.
 //! 5. `invoke`, `passage`, `tasks`, …: one file per road; each asks `dispatch` or `tasks`.
 //! 6. `problem`: the one place where an error becomes an answer.

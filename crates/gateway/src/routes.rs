@@ -5,11 +5,58 @@ use crate::{
 };
 use axum::{
     Router,
+    extract::Request,
+    response::{IntoResponse, Response},
     routing::{any, get, post},
 };
+use http::Method;
+use tower::ServiceExt;
+use types::ModelName;
+
+/// Who answers at which path.
+#[derive(Clone)]
+pub(crate) struct Routes {
+    table: Router,
+    /// Whose calls go past the table.
+    direct: Option<Gateway>,
+}
+
+impl Routes {
+    /// The paths for clients.
+    pub(crate) fn public(gateway: Gateway) -> Self {
+        // What browsers ask of foreign origins is answered by the table.
+        let direct = gateway.cors_origins.is_empty().then(|| gateway.clone());
+        Self { table: public_table(gateway), direct }
+    }
+
+    /// A table and nothing else.
+    pub(crate) const fn of(table: Router) -> Self {
+        Self { table, direct: None }
+    }
+
+    /// Answers a request.
+    pub(crate) async fn answer(&self, request: Request) -> Response {
+        if let Some(gateway) = &self.direct
+            && let Some(model) = called(gateway, &request)
+        {
+            return invoke::call(gateway, model, request).await.into_response();
+        }
+        let Ok(response) = self.table.clone().oneshot(request).await;
+        response
+    }
+}
+
+/// The model of a `POST /invoke/{model}`. Nearly every request is one, and to look it up in the
+/// table would cost a tenth of all that is done for it. What is not plainly the name of a model is
+/// left to the table, which knows what to say.
+fn called(gateway: &Gateway, request: &Request) -> Option<ModelName> {
+    let name = request.uri().path().strip_prefix("/invoke/")?;
+    let model = (request.method() == Method::POST).then(|| name.parse().ok())??;
+    gateway.dispatcher.check_model(&model).is_ok().then_some(model)
+}
 
 /// Every public path and who answers it.
-pub(crate) fn router(gateway: Gateway) -> Router {
+fn public_table(gateway: Gateway) -> Router {
     let (folder, origins) = (gateway.static_dir.clone(), gateway.cors_origins.clone());
     let mut router = ours(gateway.clone());
     router = match folder {

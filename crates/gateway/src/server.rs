@@ -9,7 +9,8 @@ use crate::{
     Gateway,
     crew::{Arrival, Crew},
     door::{Door, Visitors},
-    internal, routes,
+    internal,
+    routes::Routes,
 };
 
 /// Pause after the system refused a connection, for example because descriptors ran out.
@@ -51,9 +52,9 @@ impl Server {
     /// # Errors
     /// When the system gives no thread.
     pub fn public(gateway: Gateway, stop: CancellationToken, grace: Duration) -> io::Result<Self> {
-        let router = routes::router(gateway.clone());
+        let routes = Routes::public(gateway.clone());
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Self::new(&Door::new(gateway, router, Visitors::Clients), threads, stop, grace)
+        Self::new(&Door::new(gateway, routes, Visitors::Clients), threads, stop, grace)
     }
 
     /// The door for workers. It must stay open longer than the public one, because workers
@@ -62,8 +63,8 @@ impl Server {
     /// # Errors
     /// When the system gives no thread.
     pub fn internal(gateway: Gateway, stop: CancellationToken) -> io::Result<Self> {
-        let router = internal::router(gateway.clone());
-        let door = Door::new(gateway, router, Visitors::Workers);
+        let routes = Routes::of(internal::router(gateway.clone()));
+        let door = Door::new(gateway, routes, Visitors::Workers);
         Self::new(&door, 1, stop, Duration::ZERO)
     }
 
