@@ -92,8 +92,14 @@ impl SendError {
     }
 }
 
-/// One pool per server. A list, because a model has one or two.
-type Pools = Vec<(Authority, Arc<Pool>)>;
+/// A server that speaks plain HTTP.
+#[derive(Clone)]
+struct Server {
+    authority: Authority,
+    /// Its name in the head of a request.
+    host: HeaderValue,
+    pool: Arc<Pool>,
+}
 
 /// Pools of connections. Clones share them.
 ///
@@ -102,7 +108,8 @@ type Pools = Vec<(Authority, Arc<Pool>)>;
 #[derive(Clone)]
 pub struct HttpClient {
     tls: Client<HttpsConnector<HttpConnector>, Body>,
-    plain: Arc<Mutex<Pools>>,
+    /// A list, because a model has one or two.
+    plain: Arc<Mutex<Vec<Server>>>,
 }
 
 impl HttpClient {
@@ -156,23 +163,25 @@ impl HttpClient {
         let path = request.uri().path_and_query().cloned();
         let path = path.unwrap_or_else(|| PathAndQuery::from_static("/"));
         *request.uri_mut() = path.into();
-        // An authority is made of characters that a header may have.
-        if let Ok(value) = HeaderValue::try_from(without_user(host)) {
-            request.headers_mut().entry(header::HOST).or_insert(value);
-        }
-        let sent = self.pool(host).send(request).await;
+        let server = self.server(host);
+        request.headers_mut().entry(header::HOST).or_insert(server.host);
+        let sent = server.pool.send(request).await;
         sent.map_err(|error| SendError::new(host, error.begun(), error))
     }
 
-    fn pool(&self, host: &Authority) -> Arc<Pool> {
-        let mut pools = self.plain.lock();
-        if let Some((_, pool)) = pools.iter().find(|(known, _)| known == host) {
-            return pool.clone();
+    fn server(&self, authority: &Authority) -> Server {
+        let mut servers = self.plain.lock();
+        if let Some(known) = servers.iter().find(|known| known.authority == *authority) {
+            return known.clone();
         }
-        let port = host.port_u16().unwrap_or(80);
-        let pool = Pool::new(Address::Tcp(format!("{}:{port}", host.host())));
-        pools.push((host.clone(), pool.clone()));
-        pool
+        let port = authority.port_u16().unwrap_or(80);
+        let pool = Pool::new(Address::Tcp(format!("{}:{port}", authority.host())));
+        // An authority is made of characters that a header may have.
+        let host = HeaderValue::try_from(without_user(authority));
+        let host = host.unwrap_or(const { HeaderValue::from_static("localhost") });
+        let server = Server { authority: authority.clone(), host, pool };
+        servers.push(server.clone());
+        server
     }
 }
 

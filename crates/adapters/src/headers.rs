@@ -13,7 +13,7 @@ use http::{
 };
 
 /// Valid for one connection only (RFC 9110, 7.6.1).
-const HOP_BY_HOP: [HeaderName; 9] = [
+static HOP_BY_HOP: [HeaderName; 9] = [
     CONNECTION,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
@@ -28,7 +28,7 @@ const HOP_BY_HOP: [HeaderName; 9] = [
 /// What a caller tells us and a stranger need not know: credentials for our door, where the
 /// caller sits, and our own bookkeeping. `accept-encoding` goes too, so that the gateway can read
 /// the usage in the answer; the lengths are set anew by the client.
-const PRIVATE: [HeaderName; 19] = [
+static PRIVATE: [HeaderName; 19] = [
     HOST,
     CONTENT_LENGTH,
     ACCEPT_ENCODING,
@@ -52,7 +52,7 @@ const PRIVATE: [HeaderName; 19] = [
 
 /// What a stranger must not tell our callers: things about its own site, and words of the worker
 /// contract that only our workers may say.
-const FOREIGN: [HeaderName; 6] = [
+static FOREIGN: [HeaderName; 6] = [
     CONTENT_LENGTH,
     SET_COOKIE,
     STRICT_TRANSPORT_SECURITY,
@@ -63,22 +63,17 @@ const FOREIGN: [HeaderName; 6] = [
 
 /// The caller's headers as an external server may see them.
 pub(crate) fn outbound(mut headers: HeaderMap) -> HeaderMap {
-    remove_hop_by_hop(&mut headers);
-    for name in &PRIVATE {
-        headers.remove(name);
-    }
+    remove(&mut headers, &PRIVATE);
     headers
 }
 
 /// An external server's headers as our callers may see them.
 pub(crate) fn inbound(headers: &mut HeaderMap) {
-    remove_hop_by_hop(headers);
-    for name in &FOREIGN {
-        headers.remove(name);
-    }
+    remove(headers, &FOREIGN);
 }
 
-fn remove_hop_by_hop(headers: &mut HeaderMap) {
+/// Removes these, and what is for one connection only.
+fn remove(headers: &mut HeaderMap, names: &[HeaderName]) {
     let named: Vec<HeaderName> = headers
         .get_all(CONNECTION)
         .iter()
@@ -86,9 +81,9 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
         .flat_map(|value| value.split(','))
         .filter_map(|name| name.trim().parse().ok())
         .collect();
-    for name in named.iter().chain(&HOP_BY_HOP) {
-        headers.remove(name);
-    }
+    ours::remove_where(headers, |name| {
+        names.contains(name) || HOP_BY_HOP.contains(name) || named.contains(name)
+    });
 }
 
 /// How long an answer asks us to wait, in either spelling of `Retry-After`.

@@ -1,6 +1,6 @@
 //! Header names of the worker contract and of the native routes.
 
-use http::HeaderName;
+use http::{HeaderMap, HeaderName};
 
 /// Ties the log lines of one request together; echoed in every answer.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -24,3 +24,12 @@ pub const NOT_BEGUN: HeaderName = HeaderName::from_static("x-not-begun");
 pub const ERROR_CODE: HeaderName = HeaderName::from_static("x-error-code");
 /// W3C trace context.
 pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// Removes the headers that are not wanted. Each header that is there is asked about once, because
+/// a message has fewer headers than there are names that it must not have.
+pub fn remove_where(headers: &mut HeaderMap, is_unwanted: impl Fn(&HeaderName) -> bool) {
+    let unwanted: Vec<_> = headers.keys().filter(|&name| is_unwanted(name)).cloned().collect();
+    for name in unwanted {
+        headers.remove(name);
+    }
+}

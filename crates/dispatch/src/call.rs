@@ -1,5 +1,7 @@
 //! What is asked of a model, and the request that a replica gets for it.
 
+use std::mem;
+
 use api::{Body, headers};
 use fleet::Replica;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header, uri::PathAndQuery};
@@ -72,10 +74,13 @@ pub(crate) struct Outgoing {
     headers: HeaderMap,
     body: Option<Body>,
     deadline: Instant,
+    /// Nothing needs to be kept for another attempt.
+    once: bool,
 }
 
 impl Outgoing {
-    pub(crate) fn new(call: Call, deadline: Instant) -> Self {
+    /// - `once`: there will be one attempt only.
+    pub(crate) fn new(call: Call, deadline: Instant, once: bool) -> Self {
         let (parts, body) = call.request.into_parts();
         let mut headers = parts.headers;
         remove_hop_by_hop(&mut headers);
@@ -89,6 +94,7 @@ impl Outgoing {
             headers,
             body: Some(body),
             deadline,
+            once,
         }
     }
 
@@ -105,15 +111,16 @@ impl Outgoing {
             let detail = "the time of the call was up before it could be sent";
             return Err(Fault::new(ErrorCode::DeadlineExceeded, detail));
         }
-        let body = match self.body.as_ref().map(Body::try_clone) {
-            Some(Some(copy)) => copy,
-            _ => self.body.take().unwrap_or_default(),
+        self.headers.insert(headers::DEADLINE_MS, HeaderValue::from(left));
+        let copy = if self.once { None } else { self.body.as_ref().and_then(Body::try_clone) };
+        let (headers, body) = match copy {
+            Some(copy) => (self.headers.clone(), copy),
+            None => (mem::take(&mut self.headers), self.body.take().unwrap_or_default()),
         };
         let mut request = Request::new(body);
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.uri(replica)?;
-        *request.headers_mut() = self.headers.clone();
-        request.headers_mut().insert(headers::DEADLINE_MS, HeaderValue::from(left));
+        *request.headers_mut() = headers;
         Ok(request)
     }
 
@@ -139,17 +146,22 @@ fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     }
 }
 
-/// Headers that belong to the client's connection (RFC 9110, 7.6.1). A WebSocket handshake keeps
-/// its two, because the worker answers it.
+/// What belongs to the client's connection (RFC 9110, 7.6.1), beside what `Connection` names.
+static HOP_BY_HOP: [HeaderName; 8] = [
+    header::HOST,
+    header::EXPECT,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::PROXY_AUTHORIZATION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+];
+
+/// Leaves the headers that are not for the client's connection only. A WebSocket handshake keeps
+/// two of those, because the worker answers it.
 fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    headers.remove(header::HOST);
-    headers.remove(header::EXPECT);
-    headers.remove(header::TE);
-    headers.remove(header::TRAILER);
-    headers.remove(header::TRANSFER_ENCODING);
-    headers.remove(header::PROXY_AUTHORIZATION);
-    headers.remove("keep-alive");
-    headers.remove("proxy-connection");
+    headers::remove_where(headers, |name| HOP_BY_HOP.contains(name));
     if headers.contains_key(header::UPGRADE) {
         return;
     }

@@ -116,7 +116,9 @@ impl Dispatcher {
         deadline: Instant,
     ) -> Result<Response<Body>, Fault> {
         let call_id = call.call_id;
-        let mut outgoing = Outgoing::new(call, deadline);
+        // The adapter of an external API tries as often as its model's settings say.
+        let once = !lane.spec().kind.runs_workers();
+        let mut outgoing = Outgoing::new(call, deadline, once);
         let mut wait = WAIT_FIRST;
         for attempt in 1.. {
             ask.wish.avoid = Some(permit.replica().id);
@@ -130,9 +132,7 @@ impl Dispatcher {
             // An endpoint that knows when to come back is not asked before; another one may be.
             let is_resting =
                 fault.retry_after.is_some_and(|rest| rest > WAIT_MAX) && attempt >= lane.replicas();
-            // The adapter of an external API has tried as often as its model's settings say.
-            let is_external = !lane.spec().kind.runs_workers();
-            if is_last || is_resting || is_external || !outgoing.can_be_sent() {
+            if is_last || is_resting || !outgoing.can_be_sent() {
                 return Err(fault);
             }
             tracing::debug!(model = %ask.model, %call_id, attempt, %fault, "call was not begun");

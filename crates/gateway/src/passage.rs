@@ -93,13 +93,12 @@ pub(crate) fn outgoing(parts: request::Parts, body: Body) -> http::Request<Body>
 
 /// The answer that goes to the client, without what belongs to the worker's connection.
 pub(crate) fn send_on(mut parts: response::Parts, body: Body) -> Response {
-    let headers = &mut parts.headers;
-    if parts.status != StatusCode::SWITCHING_PROTOCOLS {
-        headers.remove(header::CONNECTION);
-        headers.remove(header::UPGRADE);
-    }
-    headers.remove(header::TRANSFER_ENCODING);
-    headers.remove("keep-alive");
+    let switches = parts.status == StatusCode::SWITCHING_PROTOCOLS;
+    headers::remove_where(&mut parts.headers, |name| match name.as_str() {
+        "connection" | "upgrade" => !switches,
+        "transfer-encoding" | "keep-alive" => true,
+        _ => false,
+    });
     Response::from_parts(parts, axum::body::Body::new(body))
 }
 
