@@ -59,13 +59,15 @@ impl Order {
     fn next_class(&self) -> Option<(usize, u32)> {
         let urgent = self.classes.iter().position(|class| !class.is_empty())?;
         let lower = urgent + 1..self.classes.len();
+        if lower.clone().all(|class| self.classes[class].is_empty()) {
+            return Some((urgent, 0));
+        }
+        if self.overtakes < OVERTAKES_MAX {
+            return Some((urgent, self.overtakes + 1));
+        }
         let ages =
             lower.filter_map(|class| self.classes[class].oldest().map(|oldest| (oldest, class)));
-        match ages.min() {
-            None => Some((urgent, 0)),
-            Some(_) if self.overtakes < OVERTAKES_MAX => Some((urgent, self.overtakes + 1)),
-            Some((_, waited_longest)) => Some((waited_longest, 0)),
-        }
+        ages.min().map(|(_, class)| (class, 0))
     }
 }
 
