@@ -50,6 +50,14 @@ pub enum TemplateError {
     },
 }
 
+/// The special tokens that `tokenizer_config.json` names, for example `eos_token`.
+///
+/// # Errors
+/// [`TemplateError`] if the file is damaged.
+pub fn special_tokens(folder: &Path) -> Result<BTreeMap<String, String>, TemplateError> {
+    source::read(folder).map(|source| source.special_tokens)
+}
+
 /// What is rendered.
 #[derive(Debug, Clone)]
 pub struct Conversation<'a> {
@@ -124,10 +132,11 @@ impl ChatTemplate {
             add_generation_prompt => conversation.add_generation_prompt,
             strftime_now => strftime_now,
         };
+        // Earlier ones win.
         let variables = merge_maps([
-            Value::from(Serde(&self.special_tokens)),
             known,
             Value::from(Serde(conversation.variables)),
+            Value::from(Serde(&self.special_tokens)),
         ]);
         self.environment
             .get_template(name)

@@ -30,7 +30,7 @@ fn raise_exception(message: String) -> Result<Value, Error> {
 }
 
 pub(super) fn is_raised(error: &Error) -> bool {
-    std::error::Error::source(error).is_some_and(|source| source.is::<Raised>())
+    std::error::Error::source(error).is_some_and(<dyn std::error::Error>::is::<Raised>)
 }
 
 pub(super) fn strftime(now: OffsetDateTime, format: &str) -> Result<String, Error> {

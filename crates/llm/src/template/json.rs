@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
 
 /// `tojson(indent=None, ensure_ascii=False, separators=None, sort_keys=False)`.
+#[allow(clippy::needless_pass_by_value, reason = "filters get their options by value")]
 pub(super) fn tojson(
     value: &Value,
     indent: Option<usize>,

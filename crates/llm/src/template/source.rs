@@ -68,7 +68,7 @@ pub(super) fn read(folder: &Path) -> Result<Source, TemplateError> {
 }
 
 /// Fields like `"bos_token": "<s>"` or `"bos_token": {"content": "<s>", …}`.
-pub(crate) fn special_tokens(config: &Map<String, Value>) -> BTreeMap<String, String> {
+fn special_tokens(config: &Map<String, Value>) -> BTreeMap<String, String> {
     let named = config.iter().filter(|(name, _)| name.ends_with("_token"));
     named
         .filter_map(|(name, value)| {
