@@ -1,5 +1,7 @@
 //! Linear layers: activations times packed weights, and what becomes of the result.
 
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod amx;
 pub(crate) mod portable;
 
 use std::sync::{Mutex, PoisonError};
@@ -9,6 +11,7 @@ use crate::{
     activations::{Activations, TilesView},
     epilogue::{self, Output},
     format::WeightFormat,
+    isa::Isa,
     linear::Linear,
     predictions::Predictions,
     scratch::PANEL_ROWS,
@@ -71,16 +74,29 @@ impl Cpu {
         assert_eq!(x.columns(), weights.inputs(), "a layer of other inputs");
         let strips = weights.strips();
         let view = x.view();
+        let largest = PANEL_ROWS.min(x.len());
         self.pool.run(strips * x.len().div_ceil(PANEL_ROWS), |worker| {
+            #[cfg(target_arch = "x86_64")]
+            let _tiles = (self.isa == Isa::Amx).then(|| amx::configure(largest));
             while let Some(unit) = worker.next() {
                 let (strip, row) = (unit % strips, unit / strips * PANEL_ROWS);
                 let rows = PANEL_ROWS.min(x.len() - row);
-                let results = &mut worker.scratch.panel[..rows * STRIP];
                 let format = weights.format();
                 let panel = Panel { format, weights: weights.strip(strip), x: view, row, rows };
-                portable::panel(self.isa, &panel, results);
-                done(strip, row, results);
+                let sums = &mut worker.scratch.panel;
+                compute(self.isa, &panel, sums);
+                done(strip, row, &mut sums[..rows * STRIP]);
             }
         });
+    }
+}
+
+/// Computes a panel into the first `[rows][32]` of `sums`, with the rest as working space.
+fn compute(isa: Isa, panel: &Panel<'_>, sums: &mut [f32]) {
+    match isa {
+        // SAFETY: a `Cpu` has this instruction set only where the machine does.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Amx => unsafe { amx::panel(panel, sums) },
+        _ => portable::panel(isa, panel, &mut sums[..panel.rows * STRIP]),
     }
 }

@@ -1,0 +1,356 @@
+//! The product with AMX tiles.
+
+use std::arch::x86_64::{
+    __m512i, _MM_HINT_T0, _mm_prefetch, _mm256_loadu_si256, _mm512_add_epi32, _mm512_add_ps,
+    _mm512_castsi512_ps, _mm512_cvtepi32_ps, _mm512_cvtepu16_epi32, _mm512_loadu_ps,
+    _mm512_loadu_si512, _mm512_mul_ps, _mm512_permutexvar_epi8, _mm512_set1_ps, _mm512_slli_epi32,
+    _mm512_srli_epi16, _mm512_storeu_ps, _mm512_storeu_si512,
+};
+
+use crate::{
+    amx::{
+        Configured,
+        blocks::{self, Operands},
+    },
+    format::WeightFormat,
+    gemm::Panel,
+    linear::{INT4_GROUP, INT4_TILES, INT8_TRAILER},
+    scratch::PANEL_ROWS,
+    tile::{self, COLUMNS, STRIP},
+};
+
+/// Steps of the inner dimension that are taken at a time, so that activations of a panel stay in
+/// the second-level cache.
+const BLOCK_STEPS: usize = 32;
+/// Rows of a wide block.
+const BLOCK_ROWS: usize = 32;
+/// Groups of 4-bit weights that are expanded at a time: 16 KiB stay in the first-level cache.
+const EXPANDED_GROUPS: usize = 8;
+const EXPANDED_BYTES: usize = EXPANDED_GROUPS * 2 * tile::BYTES;
+/// f32 of a panel's sums.
+const SUMS: usize = PANEL_ROWS * STRIP;
+
+/// Sets this thread's tiles up for panels of `rows` rows.
+pub(super) fn configure(rows: usize) -> Configured {
+    // SAFETY: an `Isa::Amx` in use means that tiles are permitted.
+    unsafe { Configured::new(rows) }
+}
+
+/// Computes a panel into the first `[rows][32]` of `sums`, with the rest as working space. Tiles are
+/// configured for it.
+///
+/// # Safety
+/// The processor has AMX and AVX-512.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
+pub(super) unsafe fn panel(panel: &Panel<'_>, sums: &mut [f32]) {
+    assert!(sums.len() >= WORK, "working space for a panel");
+    // SAFETY: the caller's promise.
+    unsafe {
+        match panel.format {
+            WeightFormat::Bf16 => multiply(panel, panel.x.high, panel.weights, sums.as_mut_ptr()),
+            WeightFormat::W8a8 => {
+                multiply(panel, panel.x.high, panel.weights, sums.as_mut_ptr());
+                descale(panel, sums);
+            }
+            WeightFormat::Int8 => {
+                multiply_planes(panel, sums);
+                join(panel, sums);
+            }
+            WeightFormat::Int4 => int4(panel, sums),
+        }
+    }
+}
+
+/// f32 that a panel works with: sums, those of the low plane, and expanded weights.
+pub(crate) const WORK: usize = 2 * SUMS + EXPANDED_BYTES / 4;
+
+/// Activations of a panel from step `step` on.
+fn activations(panel: &Panel<'_>, plane: &[u8], row: usize, step: usize) -> *const u8 {
+    let tiles = row / tile::ROWS * panel.x.depth_tiles + step;
+    plane[tiles * tile::BYTES..].as_ptr()
+}
+
+/// Sums of one plane of activations times the strip, in the type that the instruction leaves.
+unsafe fn multiply(panel: &Panel<'_>, plane: &[u8], weights: &[u8], sums: *mut f32) {
+    let steps = panel.x.depth_tiles;
+    let is_bf16 = panel.format == WeightFormat::Bf16;
+    if panel.rows <= tile::ROWS {
+        let operands = Operands {
+            a: activations(panel, plane, panel.row, 0),
+            a_stride: 0,
+            b: weights.as_ptr(),
+            steps,
+            c: sums.cast(),
+            first: true,
+        };
+        // SAFETY: activations and weights have `steps` tiles, sums at least 16 rows.
+        unsafe {
+            if is_bf16 { blocks::narrow_bf16(operands) } else { blocks::narrow_int8(operands) }
+        }
+        return;
+    }
+    for step in (0..steps).step_by(BLOCK_STEPS) {
+        let taken = BLOCK_STEPS.min(steps - step);
+        // SAFETY: as above, for the steps of this block.
+        unsafe { multiply_steps(panel, plane, weights, (step, taken), sums) };
+    }
+}
+
+/// The same for a range of steps and more than 16 rows.
+unsafe fn multiply_steps(
+    panel: &Panel<'_>,
+    plane: &[u8],
+    weights: &[u8],
+    (step, taken): (usize, usize),
+    sums: *mut f32,
+) {
+    let is_bf16 = panel.format == WeightFormat::Bf16;
+    let count = panel.rows.div_ceil(BLOCK_ROWS);
+    for block in 0..count {
+        let b = weights[step * 2 * tile::BYTES..].as_ptr();
+        let operands = Operands {
+            a: activations(panel, plane, panel.row + block * BLOCK_ROWS, step),
+            a_stride: panel.x.depth_tiles * tile::BYTES,
+            b,
+            steps: taken,
+            // SAFETY: sums have a row for every row of every block.
+            c: unsafe { sums.add(block * BLOCK_ROWS * STRIP) }.cast(),
+            first: step == 0,
+        };
+        // While this strip is in use, the next one, which lies behind it, comes to the cache.
+        let next = b.wrapping_add(weights.len());
+        // SAFETY: activations and weights have these steps, activations and sums these rows.
+        unsafe {
+            match (is_bf16, count) {
+                (true, 1..=2) => {
+                    blocks::wide_bf16_16(operands, next.wrapping_add(block * taken * 1024));
+                }
+                (true, 3..=4) => {
+                    blocks::wide_bf16_8(operands, next.wrapping_add(block * taken * 512));
+                }
+                (true, _) => blocks::wide_bf16_2(operands, next.wrapping_add(block * taken * 128)),
+                (false, 1..=2) => {
+                    blocks::wide_int8_16(operands, next.wrapping_add(block * taken * 1024));
+                }
+                (false, 3..=4) => {
+                    blocks::wide_int8_8(operands, next.wrapping_add(block * taken * 512));
+                }
+                (false, _) => blocks::wide_int8_2(operands, next.wrapping_add(block * taken * 128)),
+            }
+        }
+    }
+}
+
+/// Sums of both planes: of the high one first, of the low one behind.
+unsafe fn multiply_planes(panel: &Panel<'_>, sums: &mut [f32]) {
+    let (high, low) = sums.split_at_mut(SUMS);
+    if panel.rows <= tile::ROWS {
+        let a = activations(panel, panel.x.high, panel.row, 0);
+        let operands = Operands {
+            a,
+            a_stride: activations(panel, panel.x.low, panel.row, 0) as usize - a as usize,
+            b: panel.weights.as_ptr(),
+            steps: panel.x.depth_tiles,
+            c: high.as_mut_ptr().cast(),
+            first: true,
+        };
+        // SAFETY: both planes and the weights have these steps, both sums 16 rows.
+        unsafe { blocks::narrow_planes(operands, low.as_mut_ptr().cast()) };
+        return;
+    }
+    let steps = panel.x.depth_tiles;
+    for step in (0..steps).step_by(BLOCK_STEPS) {
+        let taken = (step, BLOCK_STEPS.min(steps - step));
+        // SAFETY: as in `multiply`.
+        unsafe {
+            multiply_steps(panel, panel.x.high, panel.weights, taken, high.as_mut_ptr());
+            multiply_steps(panel, panel.x.low, panel.weights, taken, low.as_mut_ptr());
+        }
+    }
+}
+
+/// Reads sixteen scales.
+#[target_feature(enable = "avx512f")]
+unsafe fn scales(trailer: &[u8], half: usize) -> std::arch::x86_64::__m512 {
+    let scales = &trailer[half * COLUMNS * 4..][..COLUMNS * 4];
+    // SAFETY: sixteen f32.
+    unsafe { _mm512_loadu_ps(scales.as_ptr().cast()) }
+}
+
+/// Integer sums to f32, times both scales.
+#[target_feature(enable = "avx512f")]
+unsafe fn descale(panel: &Panel<'_>, sums: &mut [f32]) {
+    let trailer = &panel.weights[panel.weights.len() - INT8_TRAILER..];
+    // SAFETY: a trailer starts with 32 scales.
+    let of_columns = unsafe { [scales(trailer, 0), scales(trailer, 1)] };
+    for (row, sums) in sums.chunks_exact_mut(STRIP).take(panel.rows).enumerate() {
+        let of_row = _mm512_set1_ps(panel.x.scales[panel.row + row]);
+        for (sums, of_columns) in sums.chunks_exact_mut(COLUMNS).zip(of_columns) {
+            // SAFETY: sixteen values of four bytes.
+            unsafe {
+                let sum = _mm512_loadu_si512(sums.as_ptr().cast());
+                let value =
+                    _mm512_mul_ps(_mm512_cvtepi32_ps(sum), _mm512_mul_ps(of_columns, of_row));
+                _mm512_storeu_ps(sums.as_mut_ptr(), value);
+            }
+        }
+    }
+}
+
+/// The sums of two planes to f32, times both scales.
+#[target_feature(enable = "avx512f")]
+unsafe fn join(panel: &Panel<'_>, sums: &mut [f32]) {
+    let trailer = &panel.weights[panel.weights.len() - INT8_TRAILER..];
+    // SAFETY: a trailer starts with 32 scales.
+    let of_columns = unsafe { [scales(trailer, 0), scales(trailer, 1)] };
+    let (high, low) = sums.split_at_mut(SUMS);
+    let rows = high.chunks_exact_mut(STRIP).zip(low.chunks_exact(STRIP)).take(panel.rows);
+    for (row, (high, low)) in rows.enumerate() {
+        let of_row = _mm512_set1_ps(panel.x.scales[panel.row + row]);
+        let halves = high.chunks_exact_mut(COLUMNS).zip(low.chunks_exact(COLUMNS)).zip(of_columns);
+        for ((high, low), of_columns) in halves {
+            // SAFETY: sixteen values of four bytes each.
+            unsafe {
+                let upper = _mm512_cvtepi32_ps(_mm512_loadu_si512(high.as_ptr().cast()));
+                let lower = _mm512_cvtepi32_ps(_mm512_loadu_si512(low.as_ptr().cast()));
+                let sum = _mm512_add_ps(_mm512_mul_ps(upper, _mm512_set1_ps(256.0)), lower);
+                let value = _mm512_mul_ps(sum, _mm512_mul_ps(of_columns, of_row));
+                _mm512_storeu_ps(high.as_mut_ptr(), value);
+            }
+        }
+    }
+}
+
+/// 4-bit weights: expanded to int8 tiles in the cache, summed group by group.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
+unsafe fn int4(panel: &Panel<'_>, sums: &mut [f32]) {
+    let (results, rest) = sums.split_at_mut(SUMS);
+    let (partial, expanded) = rest.split_at_mut(SUMS);
+    let expanded = crate::memory::bytes_of(&mut expanded[..EXPANDED_BYTES / 4]);
+    results[..panel.rows * STRIP].fill(0.0);
+    let groups = panel.weights.chunks(EXPANDED_GROUPS * INT4_GROUP).enumerate();
+    for (index, groups) in groups {
+        for (group, to) in
+            groups.chunks_exact(INT4_GROUP).zip(expanded.chunks_exact_mut(2 * tile::BYTES))
+        {
+            // SAFETY: a group and its two tiles.
+            unsafe { expand(group, to) };
+        }
+        for block in (0..panel.rows).step_by(BLOCK_ROWS) {
+            let rows = BLOCK_ROWS.min(panel.rows - block);
+            for (group, (packed, tiles)) in groups
+                .chunks_exact(INT4_GROUP)
+                .zip(expanded.chunks_exact(2 * tile::BYTES))
+                .enumerate()
+            {
+                let step = index * EXPANDED_GROUPS + group;
+                // SAFETY: one step of both planes; partial sums have twice 32 rows.
+                unsafe { partial_sums(panel, panel.row + block, step, tiles, partial) };
+                let results = &mut results[block * STRIP..(block + rows) * STRIP];
+                // SAFETY: the scales of the group, and as many rows as results.
+                unsafe { add_group(&packed[INT4_TILES..], partial, results) };
+            }
+        }
+    }
+    for (row, results) in results.chunks_exact_mut(STRIP).take(panel.rows).enumerate() {
+        let scale = panel.x.scales[panel.row + row];
+        results.iter_mut().for_each(|value| *value *= scale);
+    }
+}
+
+/// f32 words of a wide block.
+const BLOCK_SUMS: usize = BLOCK_ROWS * STRIP;
+
+/// One group's integer sums, of the high plane and then of the low one.
+unsafe fn partial_sums(
+    panel: &Panel<'_>,
+    row: usize,
+    step: usize,
+    tiles: &[u8],
+    partial: &mut [f32],
+) {
+    let (high, low) = partial.split_at_mut(BLOCK_SUMS);
+    let a = activations(panel, panel.x.high, row, step);
+    let a_low = activations(panel, panel.x.low, row, step);
+    let wide = Operands {
+        a,
+        a_stride: panel.x.depth_tiles * tile::BYTES,
+        b: tiles.as_ptr(),
+        steps: 1,
+        c: high.as_mut_ptr().cast(),
+        first: true,
+    };
+    // SAFETY: the caller's promise.
+    unsafe {
+        if panel.rows <= tile::ROWS {
+            let planes = Operands { a_stride: a_low as usize - a as usize, ..wide };
+            blocks::planes_of_group(planes, low.as_mut_ptr().cast());
+        } else {
+            blocks::wide_int8_2(wide, tiles.as_ptr());
+            let low = Operands { a: a_low, c: low.as_mut_ptr().cast(), ..wide };
+            blocks::wide_int8_2(low, tiles.as_ptr());
+        }
+    }
+}
+
+/// Adds a group's sums, times its scales, to the results.
+#[target_feature(enable = "avx512f,avx512vl")]
+unsafe fn add_group(scales: &[u8], partial: &[f32], results: &mut [f32]) {
+    let (high, low) = partial.split_at(BLOCK_SUMS);
+    let mut of_columns = [_mm512_set1_ps(0.0); 2];
+    for (half, of_columns) in of_columns.iter_mut().enumerate() {
+        let from = &scales[half * COLUMNS * 2..][..COLUMNS * 2];
+        // SAFETY: sixteen bf16.
+        let bits = unsafe { _mm256_loadu_si256(from.as_ptr().cast()) };
+        *of_columns = _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(bits)));
+    }
+    let each = results
+        .chunks_exact_mut(COLUMNS)
+        .zip(high.chunks_exact(COLUMNS))
+        .zip(low.chunks_exact(COLUMNS));
+    for (index, ((result, high), low)) in each.enumerate() {
+        // SAFETY: sixteen values of four bytes each.
+        unsafe {
+            let upper = _mm512_loadu_si512(high.as_ptr().cast());
+            let lower = _mm512_loadu_si512(low.as_ptr().cast());
+            let sum = _mm512_cvtepi32_ps(_mm512_add_epi32(_mm512_slli_epi32::<8>(upper), lower));
+            let value = _mm512_mul_ps(sum, of_columns[index % 2]);
+            let value = _mm512_add_ps(_mm512_loadu_ps(result.as_ptr()), value);
+            _mm512_storeu_ps(result.as_mut_ptr(), value);
+        }
+    }
+}
+
+/// The weights that sixteen nibbles stand for, four times: indexes are taken modulo 64.
+static NIBBLES: [i8; 64] = {
+    let mut table = [0; 64];
+    let mut index = 0;
+    while index < 64 {
+        table[index] = (index % 16) as i8 - 8;
+        index += 1;
+    }
+    table
+};
+
+/// Bytes between what is expanded and what is fetched from memory meanwhile.
+const FAR: usize = 8 << 10;
+
+/// Two half tiles of nibbles to two tiles of int8.
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+unsafe fn expand(group: &[u8], to: &mut [u8]) {
+    // SAFETY: 64 bytes.
+    let table: __m512i = unsafe { _mm512_loadu_si512(NIBBLES.as_ptr().cast()) };
+    let lines = group.chunks_exact(tile::ROW_BYTES).take(INT4_TILES / tile::ROW_BYTES);
+    for (from, to) in lines.zip(to.chunks_exact_mut(2 * tile::ROW_BYTES)) {
+        // SAFETY: 64 bytes in, 128 out; a prefetch may point anywhere.
+        unsafe {
+            _mm_prefetch::<_MM_HINT_T0>(from.as_ptr().wrapping_add(FAR).cast());
+            let pairs = _mm512_loadu_si512(from.as_ptr().cast());
+            // Only the low six bits of an index count, and the table repeats every sixteen.
+            let even = _mm512_permutexvar_epi8(pairs, table);
+            let odd = _mm512_permutexvar_epi8(_mm512_srli_epi16::<4>(pairs), table);
+            _mm512_storeu_si512(to.as_mut_ptr().cast(), even);
+            _mm512_storeu_si512(to.as_mut_ptr().add(tile::ROW_BYTES).cast(), odd);
+        }
+    }
+}
