@@ -59,10 +59,15 @@ impl Grouping {
     /// Adds a call.
     pub(crate) fn push(&self, call: Call) {
         // The inbox is locked before the grouping, never after: see `take_due`.
-        let full = self.state.lock().batcher.push(call, Instant::now());
+        let (full, is_moved) = {
+            let batcher = &mut self.state.lock().batcher;
+            let deadline = batcher.deadline();
+            (batcher.push(call, Instant::now()), batcher.deadline() != deadline)
+        };
         match full {
             Some(batch) => self.inbox.push(self.route, Work::Batch(batch)),
-            None => self.changed.notify_one(),
+            None if is_moved => self.changed.notify_one(),
+            None => {}
         }
     }
 

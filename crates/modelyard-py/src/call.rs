@@ -11,7 +11,6 @@ use pyo3::{
     prelude::*,
     types::{PyBytes, PyDict},
 };
-use tokio::sync::oneshot;
 use types::{ErrorCode, Fault};
 use worker::{FieldError, FieldErrors, Incoming, Running};
 
@@ -20,6 +19,7 @@ use crate::{
     framing::{self, Framing},
     inbox::{CallKey, Inbox},
     json::{self, Encoder},
+    promise::Promise,
     stream::{Sent, Stream, StreamBody},
 };
 
@@ -48,23 +48,23 @@ struct Hold {
 }
 
 enum Answer {
-    Owed(oneshot::Sender<Reply>),
+    Owed(Promise),
     Streams(Arc<Stream>),
 }
 
 impl Call {
-    /// Takes a call in; the answer comes through the receiver.
+    /// Takes a call in, to which an answer is promised.
     pub(crate) fn open(
         key: CallKey,
         incoming: Incoming,
         body: Bytes,
         inbox: Arc<Inbox>,
-    ) -> (Self, oneshot::Receiver<Reply>) {
-        let (sender, receiver) = oneshot::channel();
-        let hold = Hold { running: incoming.running, answer: Answer::Owed(sender) };
+        promise: Promise,
+    ) -> Self {
+        let hold = Hold { running: incoming.running, answer: Answer::Owed(promise) };
         let (head, _) = incoming.request.into_parts();
         let request = Box::new(Request { head, body, deadline: incoming.deadline });
-        (Self { key, request, inbox, hold: Mutex::new(Some(hold)) }, receiver)
+        Self { key, request, inbox, hold: Mutex::new(Some(hold)) }
     }
 
     /// Names the call inside this process.
@@ -82,8 +82,7 @@ impl Call {
         // The place is free before the answer goes out: the next call may follow at once.
         drop(running);
         match answer {
-            // Whoever left does not mind.
-            Answer::Owed(sender) => drop(sender.send(reply)),
+            Answer::Owed(promise) => promise.keep(reply),
             Answer::Streams(stream) => stream.break_off(),
         }
     }
@@ -261,9 +260,10 @@ impl Call {
         let Some(hold) = hold.as_mut() else {
             return Err(PyRuntimeError::new_err("the call has ended"));
         };
-        if let Answer::Owed(sender) = std::mem::replace(&mut hold.answer, Answer::Streams(stream)) {
-            // Whoever left is noticed at the first piece.
-            drop(sender.send(Ok(response)));
+        // A client that left is noticed at the first piece.
+        if let Answer::Owed(promise) = std::mem::replace(&mut hold.answer, Answer::Streams(stream))
+        {
+            promise.keep(Ok(response));
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ mod file;
 mod framing;
 mod inbox;
 mod json;
+mod promise;
 mod routes;
 mod server;
 mod stream;

@@ -13,6 +13,7 @@ use crate::{
     batches::Grouping,
     call::{Call, Reply},
     inbox::{CallKey, Inbox, Work},
+    promise::Answers,
 };
 
 /// Where a route leaves its calls.
@@ -31,6 +32,7 @@ pub(crate) struct PythonRoute {
     pub(crate) route: usize,
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) desk: Desk,
+    pub(crate) answers: Arc<Answers>,
     /// Names for calls, shared by all routes.
     pub(crate) keys: Arc<AtomicU64>,
 }
@@ -49,7 +51,8 @@ impl PythonRoute {
     async fn serve(self, mut incoming: Incoming) -> Reply {
         let body = incoming.read_body().await?;
         let key = self.keys.fetch_add(1, Relaxed);
-        let (call, answer) = Call::open(key, incoming, body, Arc::clone(&self.inbox));
+        let (promise, answer) = self.answers.promise();
+        let call = Call::open(key, incoming, body, Arc::clone(&self.inbox), promise);
         match &self.desk {
             Desk::Inbox => self.inbox.push(self.route, Work::One(call)),
             Desk::Grouping(grouping) => grouping.push(call),

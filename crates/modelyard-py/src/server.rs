@@ -22,6 +22,7 @@ use crate::{
     batches::Grouping,
     call::Call,
     inbox::{Event, Inbox, Work},
+    promise::Answers,
     routes::{Desk, PythonRoute},
 };
 
@@ -50,6 +51,7 @@ enum Stage {
 struct Plan {
     worker: Worker,
     groupings: Vec<Arc<Grouping>>,
+    answers: Arc<Answers>,
     launch: WorkerLaunch,
 }
 
@@ -77,9 +79,11 @@ impl Server {
             .capacity(capacity)
             .capabilities(capabilities)
             .default_route(default_route);
-        let (builder, groupings) = with_routes(builder, routes, &threads, &events)?;
+        let answers = Arc::default();
+        let (builder, groupings) = with_routes(builder, routes, &threads, &events, &answers)?;
         let worker = builder.build().map_err(|error| PyValueError::new_err(chain(&error)))?;
-        let stage = Mutex::new(Stage::Prepared(Box::new(Plan { worker, groupings, launch })));
+        let plan = Plan { worker, groupings, answers, launch };
+        let stage = Mutex::new(Stage::Prepared(Box::new(plan)));
         Ok(Self { threads, events, stop: CancellationToken::new(), stage })
     }
 
@@ -148,6 +152,7 @@ fn with_routes(
     routes: Vec<Declared>,
     threads: &Arc<Inbox>,
     events: &Arc<Inbox>,
+    answers: &Arc<Answers>,
 ) -> PyResult<(WorkerBuilder, Vec<Arc<Grouping>>)> {
     let keys = Arc::new(AtomicU64::new(0));
     let mut groupings = Vec::new();
@@ -163,8 +168,9 @@ fn with_routes(
                 Desk::Grouping(grouping)
             }
         };
-        let keys = Arc::clone(&keys);
-        builder = builder.route(route, Arc::new(PythonRoute { route: index, inbox, desk, keys }));
+        let (keys, answers) = (Arc::clone(&keys), Arc::clone(answers));
+        let handler = PythonRoute { route: index, inbox, desk, answers, keys };
+        builder = builder.route(route, Arc::new(handler));
     }
     Ok((builder, groupings))
 }
@@ -205,7 +211,7 @@ fn serve(plan: Plan, stop: CancellationToken) -> Result<(), String> {
         .enable_all()
         .build()
         .map_err(|error| format!("cannot start the HTTP side: {error}"))?;
-    let Plan { worker, groupings, launch } = plan;
+    let Plan { worker, groupings, answers, launch } = plan;
     runtime.block_on(async {
         // Never ends by itself; without groupings it has nothing to end with.
         let keep_time = async {
@@ -215,6 +221,7 @@ fn serve(plan: Plan, stop: CancellationToken) -> Result<(), String> {
         tokio::select! {
             served = worker.serve(launch, stop) => served.map_err(|error| chain(&error)),
             () = keep_time => Ok(()),
+            () = answers.hand_over() => Ok(()),
             // The gateway that started this process is gone, and with it everyone who waits.
             () = worker::lifeline() => Ok(()),
         }
