@@ -2,9 +2,15 @@
 
 pub mod defaults;
 pub mod detokenizer;
+pub mod generation;
 pub mod guide;
+pub mod memory;
+mod metrics;
 pub mod openai;
 pub mod parse;
+mod sample;
+pub mod service;
+mod step;
 pub mod stop;
 pub mod template;
 pub mod text;

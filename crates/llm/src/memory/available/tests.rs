@@ -1,0 +1,62 @@
+//! What a machine with and without control groups says.
+
+use std::{fs, path::Path};
+
+use tempfile::TempDir;
+
+use super::Available;
+
+const GIB: u64 = 1 << 30;
+
+/// A directory with these files in it.
+fn files(files: &[(&str, String)]) -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let path = dir.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    dir
+}
+
+fn proc(group: &str) -> TempDir {
+    let meminfo = format!("MemTotal: 1 kB\nMemAvailable:   {} kB\n", 8 * GIB / 1024);
+    files(&[("meminfo", meminfo), ("self/cgroup", group.to_owned())])
+}
+
+#[track_caller]
+fn check(proc: &TempDir, cgroup: &Path, bytes: u64) -> String {
+    let available = Available::of(proc.path(), cgroup).unwrap();
+    assert_eq!(available.bytes, bytes, "{available:?}");
+    available.bound
+}
+
+#[test]
+fn without_groups_the_machine_says_it() {
+    let nothing = tempfile::tempdir().unwrap();
+    check(&proc(""), nothing.path(), 8 * GIB);
+}
+
+#[test]
+fn the_tightest_of_the_groups_around_us_counts_and_cache_is_no_use() {
+    let cgroup = files(&[
+        ("a/memory.max", "max\n".into()),
+        ("a/memory.current", "1\n".into()),
+        ("memory.max", format!("{}\n", 4 * GIB)),
+        ("memory.current", format!("{}\n", 3 * GIB)),
+        ("memory.stat", format!("anon 5\ninactive_file {}\n", GIB)),
+    ]);
+    let bound = check(&proc("0::/a/b\n"), cgroup.path(), 2 * GIB);
+    assert_eq!(bound, "is left of the 4.00 GiB that this group of processes may use");
+}
+
+#[test]
+fn the_older_kind_of_groups_is_understood() {
+    let cgroup = files(&[
+        ("memory/a/memory.limit_in_bytes", format!("{}\n", 3 * GIB)),
+        ("memory/a/memory.usage_in_bytes", format!("{}\n", GIB)),
+        ("memory/memory.limit_in_bytes", "9223372036854771712\n".into()),
+        ("memory/memory.usage_in_bytes", "0\n".into()),
+    ]);
+    check(&proc("5:devices:/\n4:memory:/a\n0::/\n"), cgroup.path(), 2 * GIB);
+}

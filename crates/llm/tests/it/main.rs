@@ -1,0 +1,4 @@
+//! The engine worker from outside: the step loop over a toy model.
+
+mod loop_stories;
+mod toy;
