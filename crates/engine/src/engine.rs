@@ -37,6 +37,7 @@ pub struct Engine {
     order: Order,
     pool: BlockPool,
     sequence_next: u64,
+    begun: u64,
     prefix_lookup_tokens: u64,
     prefix_hit_tokens: u64,
     preemptions: u64,
@@ -74,6 +75,7 @@ impl Engine {
             order: Order::new(TURN_TOKENS),
             pool: BlockPool::new(u32::try_from(config.kv_blocks).unwrap_or(u32::MAX)),
             sequence_next: 0,
+            begun: 0,
             prefix_lookup_tokens: 0,
             prefix_hit_tokens: 0,
             preemptions: 0,
@@ -128,8 +130,9 @@ impl Engine {
     /// Decides what the next step runs; `None` if there is nothing to run. Until [`Self::settle`]
     /// nothing of it counts as done.
     ///
-    /// Decode rows go first, then prompts, by class and age. A prompt takes what is left of the
-    /// budget, in as many steps as it needs.
+    /// Decode rows go first. What they leave of the budget goes to prompts, in as many steps as
+    /// each needs: to those that have begun, in that order, then to those whose turn it is, by
+    /// class and fairly among tenants.
     pub fn schedule(&mut self) -> Option<Batch> {
         let mut plan = Plan::new(self.config.max_batch_tokens);
         self.go_on(&mut plan);

@@ -43,6 +43,8 @@ pub(crate) struct Sequence {
     /// Tokens whose keys and values have been written.
     pub(crate) computed: usize,
     pub(crate) table: BlockTable,
+    /// Rises with each sequence that begins to run, also after it was preempted.
+    pub(crate) began: u64,
     /// Of the prompt; known once it has begun.
     pub(crate) cached_tokens: Option<usize>,
     /// Free blocks that it lacked when it was last its turn: no use to look again with fewer.
@@ -69,6 +71,7 @@ impl Sequence {
             tokens,
             computed: 0,
             table: BlockTable::new(),
+            began: 0,
             cached_tokens: None,
             lacked: 0,
             followers: Vec::new(),
@@ -110,11 +113,9 @@ impl Sequence {
         }
     }
 
-    /// Whether this chunk is what it waits for, and not one from before it was preempted.
+    /// Whether this chunk is the next one, and not one that was settled before.
     pub(crate) fn awaits(&self, chunk: &Chunk) -> bool {
-        self.state == State::Runs
-            && self.computed == chunk.position
-            && std::sync::Arc::ptr_eq(self.table.blocks(), &chunk.blocks)
+        self.state == State::Runs && self.computed == chunk.position
     }
 
     /// Takes the next token; tells whether it was the last.

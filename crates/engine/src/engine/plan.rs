@@ -1,6 +1,6 @@
 //! How the token budget of one step is shared.
 
-use crate::ids::SequenceId;
+use crate::ids::{BLOCK_TOKENS, SequenceId};
 
 /// What one sequence gets of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,9 +30,17 @@ impl Plan {
     }
 
     /// What the next in turn may have. A prompt that cannot be done within this step leaves half
-    /// of the budget to those behind it, so that a long one does not block short ones.
+    /// of the budget to those behind it, so that a long one does not block short ones; unless
+    /// that is less than a block, for crumbs cost more than they bring.
     pub(super) const fn offer(&self, wanted: usize) -> usize {
-        if wanted <= self.left { wanted } else { self.left.div_ceil(2) }
+        let half = self.left / 2;
+        if wanted <= self.left {
+            wanted
+        } else if half < BLOCK_TOKENS {
+            self.left
+        } else {
+            self.left - half
+        }
     }
 
     pub(super) fn add(&mut self, sequence: SequenceId, tokens: usize, wanted: usize) {
@@ -47,10 +55,11 @@ impl Plan {
         }
     }
 
-    /// What is left over goes to the prompts that were cut short, first come first.
+    /// What is left over goes to the prompts that were cut short; first to the last, for those
+    /// before it had more.
     /// `room`: how far a sequence can have so many tokens.
     pub(super) fn top_up(&mut self, mut room: impl FnMut(SequenceId, usize) -> usize) {
-        for share in &mut self.shares {
+        for share in self.shares.iter_mut().rev() {
             if self.left == 0 {
                 return;
             }
@@ -94,8 +103,10 @@ mod tests {
     }
 
     #[test]
-    fn of_two_long_prompts_the_first_has_more() {
-        assert_eq!(shared(512, &[4000, 4000]), [384, 128]);
+    fn of_long_prompts_each_has_half_of_what_is_left() {
+        assert_eq!(shared(512, &[4000, 4000]), [256, 256]);
+        assert_eq!(shared(512, &[4000, 4000, 4000]), [256, 128, 128]);
+        assert_eq!(shared(128, &[4000, 4000, 4000, 4000]), [64, 32, 32, 0]);
     }
 
     #[test]

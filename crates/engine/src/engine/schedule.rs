@@ -10,21 +10,17 @@ use crate::{
 };
 
 impl Engine {
-    /// Lets those that run go on: first the decode rows, so that no prompt delays them, then the
-    /// prompts that have begun.
+    /// Lets those that run go on: first the decode rows, so that no prompt delays them, then
+    /// prompts. These go in the order in which they began, whatever their class: it was their
+    /// turn, and a flood of urgent ones must not stop them half-way.
     pub(super) fn go_on(&mut self, plan: &mut Plan) {
-        let running: Vec<_> = self.running.iter().map(|seat| seat.sequence).collect();
-        let wanted =
-            |engine: &Self, id| engine.sequences.get(id).map_or(0, super::Sequence::uncomputed);
-        for id in &running {
-            if wanted(self, id) == 1 {
-                self.share(*id, plan);
-            }
-        }
-        for id in &running {
-            if wanted(self, id) > 1 {
-                self.share(*id, plan);
-            }
+        let running = self.running.iter().filter_map(|seat| self.sequences.get(&seat.sequence));
+        let (decoding, mut prompts): (Vec<_>, Vec<_>) = running
+            .map(|sequence| (sequence.began, sequence.id, sequence.uncomputed()))
+            .partition(|&(.., uncomputed)| uncomputed == 1);
+        prompts.sort_unstable();
+        for (_, id, _) in decoding.into_iter().chain(prompts) {
+            self.share(id, plan);
         }
     }
 
@@ -144,6 +140,8 @@ impl Engine {
 
     fn begin(&mut self, id: SequenceId, hits: Hits) {
         let Some(sequence) = self.sequences.get_mut(&id) else { return };
+        self.begun += 1;
+        sequence.began = self.begun;
         sequence.state = State::Runs;
         sequence.lacked = 0;
         sequence.table.begin(hits, &mut self.pool);

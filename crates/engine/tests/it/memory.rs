@@ -140,3 +140,33 @@ fn a_large_prompt_waits_until_it_fits_and_nobody_overtakes_it() {
     assert!(first(large) > Some(1) && first(large) <= first(small));
     assert_eq!(stage.engine.stats().preemptions, 0);
 }
+
+#[test]
+fn a_prompt_takes_the_blocks_of_one_that_decodes_in_a_lower_class() {
+    let config = EngineConfig { kv_blocks: 13, max_batch_tokens: 3, max_sequences: 3, ..ROOMY };
+    let mut stage = Stage::new(config);
+    let low = Request { priority: Priority::Low, ..greedy(prompt(1, 10), 200) };
+    let long = greedy(prompt(2, 300), 2);
+    let low_id = stage.add(low.clone());
+    for _ in 0..4 {
+        stage.step();
+    }
+    let long_id = stage.add(long.clone());
+    let steps = stage.run_dry();
+    assert!(stage.engine.stats().preemptions > 0);
+    // The low one had its row already; its place in the step went to the prompt.
+    let alone_in = |step: &&engine::Batch| step.chunks[0].sequence == long_id;
+    assert_eq!(steps.iter().find(alone_in).unwrap().tokens(), 3);
+    assert_eq!(stage.said(low_id), alone(&low).0);
+    assert_eq!(stage.said(long_id), alone(&long).0);
+}
+
+#[test]
+fn who_begins_leaves_those_who_run_a_block_to_go_on() {
+    let mut stage = Stage::new(EngineConfig { kv_blocks: 5, ..ROOMY });
+    stage.add(greedy(prompt(1, 40), 40));
+    stage.step();
+    stage.add(greedy(prompt(2, 90), 30));
+    stage.run_dry();
+    assert_eq!(stage.engine.stats().preemptions, 0);
+}

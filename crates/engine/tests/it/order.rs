@@ -98,13 +98,15 @@ fn a_flood_of_urgent_requests_does_not_starve_the_others() {
 }
 
 #[test]
-fn of_those_that_read_their_prompts_the_urgent_one_has_the_budget_first() {
-    let mut stage = Stage::new(EngineConfig { max_batch_tokens: 32, ..ROOMY });
-    let normal = Request { priority: Priority::Normal, ..greedy(prompt(1, 100), 1) };
-    let normal = stage.add(normal);
+fn a_prompt_that_has_begun_goes_on_under_a_flood_of_urgent_ones() {
+    let mut stage = Stage::new(EngineConfig { max_batch_tokens: 64, ..ROOMY });
+    let low = stage.add(Request { priority: Priority::Low, ..greedy(prompt(1, 300), 1) });
     stage.step();
-    let high = stage.add(Request { priority: Priority::High, ..greedy(prompt(2, 40), 1) });
-    // It begins with what the other leaves, and is before it from then on.
-    assert_eq!(shares(&stage.step().unwrap()), [(normal, 24), (high, 8)]);
-    assert_eq!(shares(&stage.step().unwrap()), [(high, 32)]);
+    for seed in 2..6 {
+        stage.add(Request { priority: Priority::High, ..greedy(prompt(seed, 64), 1) });
+    }
+    for _ in 0..6 {
+        let step = shares(&stage.step().unwrap());
+        assert_eq!((step[0], step[1].1), ((low, 32), 32), "half for it, half for them");
+    }
 }
