@@ -3,6 +3,7 @@
 //! The compiler knows nothing of tile registers, so each `asm!` block loads what it needs and stores
 //! what it made; nothing is kept in tiles from one block to the next.
 
+pub(crate) mod attention;
 pub(crate) mod blocks;
 
 use std::{

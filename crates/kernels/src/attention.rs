@@ -1,20 +1,27 @@
 //! Attention of queries to the cached keys and values of their sequence.
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 mod portable;
 mod softmax;
+mod workspace;
+
+pub(crate) use workspace::WORKSPACE;
 
 use crate::{
     Cpu,
     activations::{Activations, SharedActivations},
     format::{ActivationFormat, KvFormat},
     isa::Isa,
-    kv::{BLOCK_TOKENS, HEAD_DIM_MAX, HeadShape, KvCache, part_bytes},
-    linear::f32_at,
-    memory::bytes_of,
+    kv::{BLOCK_TOKENS, KvCache, part_bytes},
+    prefetch::{self, Level},
     rope::Queries,
-    spans::{QueryTile, Spans},
+    spans::{QueryBlock, Spans},
     tile,
 };
+use workspace::Workspace;
 
 /// Which tokens of its sequence a token sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,48 +36,8 @@ pub enum Mask {
 
 /// Tokens whose scores are weighed together. Groups start at absolute positions, so a row's
 /// arithmetic does not depend on what is run beside it.
-pub(crate) const GROUP_TOKENS: usize = 256;
-pub(crate) const GROUP_BLOCKS: usize = GROUP_TOKENS / BLOCK_TOKENS;
-
-/// What a thread works with; all of it lies in one buffer.
-struct Workspace<'a> {
-    /// `[16 rows][GROUP_TOKENS]`.
-    scores: &'a mut [f32],
-    /// What scores are multiplied with, and what weights are: per token of the group.
-    key_scales: &'a mut [f32],
-    value_scales: &'a mut [f32],
-    /// bf16 A tiles `[GROUP_BLOCKS][16 rows][64 B]`.
-    weights: &'a mut [u8],
-    /// `[16 rows][head_dim]`.
-    sums: &'a mut [f32],
-    /// A bf16 copy of the keys or values of an int8 block.
-    expanded: &'a mut [u8],
-}
-
-const SCORES: usize = tile::ROWS * GROUP_TOKENS;
-const WEIGHTS: usize = GROUP_BLOCKS * tile::BYTES / 4;
-const SUMS: usize = tile::ROWS * HEAD_DIM_MAX;
-const EXPANDED: usize = part_bytes(KvFormat::Bf16, HEAD_DIM_MAX) / 4;
-/// f32 words of a thread's buffer.
-pub(crate) const WORKSPACE: usize = SCORES + 2 * GROUP_TOKENS + WEIGHTS + SUMS + EXPANDED;
-
-impl<'a> Workspace<'a> {
-    fn new(buffer: &'a mut [f32], head_dim: usize) -> Self {
-        let (scores, rest) = buffer.split_at_mut(SCORES);
-        let (key_scales, rest) = rest.split_at_mut(GROUP_TOKENS);
-        let (value_scales, rest) = rest.split_at_mut(GROUP_TOKENS);
-        let (weights, rest) = rest.split_at_mut(WEIGHTS);
-        let (sums, rest) = rest.split_at_mut(SUMS);
-        Self {
-            scores,
-            key_scales,
-            value_scales,
-            weights: bytes_of(weights),
-            sums: &mut sums[..tile::ROWS * head_dim],
-            expanded: bytes_of(&mut rest[..EXPANDED]),
-        }
-    }
-}
+const GROUP_TOKENS: usize = 256;
+const GROUP_BLOCKS: usize = GROUP_TOKENS / BLOCK_TOKENS;
 
 impl Cpu {
     /// Each query's average of its sequence's values, weighed by its scores. Columns of `to` are the query
@@ -91,70 +58,137 @@ impl Cpu {
         assert_eq!(to.columns(), shape.heads * shape.head_dim, "activations of other heads");
         to.resize(spans.rows());
         let output = to.shared();
-        self.pool.run(spans.tiles.len() * shape.kv_heads, |worker| {
+        let task = |unit: usize| {
+            let block = *spans.query_blocks.get(unit / shape.kv_heads)?;
+            let head = unit % shape.kv_heads;
+            Some(Task { isa: self.isa, queries, cache, layer, spans, mask, block, head })
+        };
+        self.pool.run(spans.query_blocks.len() * shape.kv_heads, |worker| {
+            #[cfg(target_arch = "x86_64")]
+            let mut tiles = None;
             while let Some(unit) = worker.next() {
-                let (tile, head) = (spans.tiles[unit / shape.kv_heads], unit % shape.kv_heads);
-                let task = Task { queries, cache, layer, spans, mask, tile, head };
+                let Some(mine) = task(unit) else { continue };
+                #[cfg(target_arch = "x86_64")]
+                amx::configure(self.isa, &mut tiles, mine.block.rows);
                 let mut work = Workspace::new(&mut worker.scratch.attention, shape.head_dim);
-                task.run(self, &mut work);
+                mine.run(&mut work, task(unit + 1).as_ref());
                 // SAFETY: these rows of this head belong to this unit.
-                unsafe { task.finish(self, work.sums, output) };
+                unsafe { mine.finish(self, &work, output) };
             }
         });
         to.settle(self);
     }
 }
 
-/// One unit: sixteen rows of queries and their head of keys and values.
+/// One unit: up to 32 rows of queries and their head of keys and values.
 struct Task<'a> {
+    isa: Isa,
     queries: &'a Queries,
     cache: &'a KvCache,
     layer: usize,
     spans: &'a Spans,
     mask: Mask,
-    tile: QueryTile,
+    block: QueryBlock,
     head: usize,
 }
 
-impl Task<'_> {
-    /// Leaves the result in `work.sums`.
-    fn run(&self, cpu: &Cpu, work: &mut Workspace<'_>) {
-        let head_dim = self.cache.shape().head_dim;
-        let place = &self.spans.places[self.tile.span];
-        let queries = self.queries.tile(place.tile + self.tile.first / tile::ROWS, self.head);
-        let blocks = self.spans.blocks_of(self.tile.span);
-        let mut rows = softmax::Rows::new(self.tile.rows);
+impl<'a> Task<'a> {
+    /// Leaves the result in `work.sums`. Towards its end it fetches the keys that `next` begins with.
+    fn run(&self, work: &mut Workspace<'_>, next: Option<&Self>) {
+        let mut rows = softmax::Rows::new(self.block.rows);
+        let queries = self.query_tiles();
         let (start, end) = self.seen();
-        work.sums.fill(0.0);
+        work.clear_sums();
         for group in (start / GROUP_TOKENS * GROUP_TOKENS..end).step_by(GROUP_TOKENS) {
             let count = (end - group).min(GROUP_TOKENS).div_ceil(BLOCK_TOKENS);
-            let blocks = &blocks[group / BLOCK_TOKENS..][..count];
-            for (index, &block) in blocks.iter().enumerate() {
-                let block = self.cache.block(self.layer, block, self.head);
-                work.read_scales(self.cache.format(), index, block);
-                let keys = bf16_part(cpu.isa, self.cache, block, 0, work.expanded);
-                let scores = &mut work.scores[index * BLOCK_TOKENS..];
-                portable::scores(cpu.isa, queries, keys, self.tile.rows, scores);
+            let first = group / BLOCK_TOKENS;
+            for index in 0..count {
+                let block = self.kv_block(first + index);
+                self.fetch_ahead(first + index);
+                let (keys, scores) = work.keys(self.isa, self.cache, index, block);
+                self.scores(queries, keys, scores);
             }
-            let scaled = self.cache.format() == KvFormat::Int8;
-            rows.weigh(cpu.isa, work, (count * BLOCK_TOKENS, head_dim, scaled), |row| {
+            rows.weigh(self.isa, work, (count, is_scaled(self.cache.format())), |row| {
                 let (from, to) = self.range(row);
-                from.saturating_sub(group)..to.saturating_sub(group).min(count * BLOCK_TOKENS)
+                let last = count * BLOCK_TOKENS;
+                from.saturating_sub(group).min(last)..to.saturating_sub(group).min(last)
             });
-            for (index, &block) in blocks.iter().enumerate() {
-                let block = self.cache.block(self.layer, block, self.head);
-                let values = bf16_part(cpu.isa, self.cache, block, 1, work.expanded);
-                let weights = &work.weights[index * tile::BYTES..][..tile::BYTES];
-                portable::add_values(cpu.isa, weights, values, self.tile.rows, work.sums);
+            if group + GROUP_TOKENS >= end {
+                self.fetch_next(next);
             }
+            let mut blocks: [&[u8]; GROUP_BLOCKS] = [&[]; GROUP_BLOCKS];
+            for (index, block) in blocks.iter_mut().enumerate().take(count) {
+                *block = self.kv_block(first + index);
+            }
+            let (values, weights, sums) = work.values(self.isa, self.cache, &blocks[..count]);
+            self.add_values(weights, &values[..count], sums);
         }
-        rows.divide(cpu.isa, work.sums, head_dim);
+        rows.divide(self.isa, work);
+    }
+
+    /// The product of queries and the keys of a block, into 32 columns of scores.
+    fn scores(&self, queries: [&[u8]; 2], keys: &[u8], scores: &mut [f32]) {
+        match self.isa {
+            // SAFETY: a `Cpu` has this instruction set only where the machine does, and `attend` has
+            // configured tiles for these rows.
+            #[cfg(target_arch = "x86_64")]
+            Isa::Amx => unsafe { amx::scores(queries, keys, self.block.rows, scores) },
+            _ => portable::scores(self.isa, queries, keys, self.block.rows, scores),
+        }
+    }
+
+    /// Adds the product of a group's weights and values.
+    fn add_values(&self, weights: &[u8], values: &[&[u8]], sums: &mut [f32]) {
+        let head_dim = self.cache.shape().head_dim;
+        match self.isa {
+            // SAFETY: as in `scores`.
+            #[cfg(target_arch = "x86_64")]
+            Isa::Amx => unsafe {
+                amx::add_values(weights, values, (self.block.rows, head_dim), sums);
+            },
+            _ => portable::add_values(self.isa, weights, values, (self.block.rows, head_dim), sums),
+        }
+    }
+
+    /// Both tiles of queries; the second is another sequence's, or old, unless there are more than 16 rows.
+    fn query_tiles(&self) -> [&'a [u8]; 2] {
+        let place = &self.spans.places[self.block.span];
+        let index = place.tile + self.block.first / tile::ROWS;
+        let second = if self.block.rows > tile::ROWS { index + 1 } else { index };
+        [self.queries.tiles(index, self.head), self.queries.tiles(second, self.head)]
+    }
+
+    /// A block of this sequence and head.
+    fn kv_block(&self, index: usize) -> &'a [u8] {
+        let blocks = self.spans.blocks_of(self.block.span);
+        self.cache.block(self.layer, blocks[index], self.head)
+    }
+
+    /// With few rows, attention is as fast as memory. So while the keys of a block are in use, those of
+    /// the next are fetched, and its values, which are needed a little later.
+    fn fetch_ahead(&self, index: usize) {
+        if self.block.rows > tile::ROWS {
+            return;
+        }
+        let bytes = part_bytes(self.cache.format(), self.cache.shape().head_dim);
+        if index + 1 < self.spans.blocks_of(self.block.span).len() {
+            prefetch::lines(&self.kv_block(index + 1)[..bytes], Level::First);
+        }
+        prefetch::lines(&self.kv_block(index)[bytes..], Level::Second);
+    }
+
+    /// And while values are in use, the first keys of the next unit.
+    fn fetch_next(&self, next: Option<&Self>) {
+        let Some(next) = next.filter(|next| next.block.rows <= tile::ROWS) else { return };
+        let bytes = part_bytes(self.cache.format(), self.cache.shape().head_dim);
+        let first = next.seen().0 / GROUP_TOKENS * GROUP_BLOCKS;
+        prefetch::lines(&next.kv_block(first)[..bytes], Level::Second);
     }
 
     /// What a row sees: positions from the first up to the second.
     fn range(&self, row: usize) -> (usize, usize) {
-        let place = &self.spans.places[self.tile.span];
-        let position = place.position + (self.tile.first + row) / self.cache.shape().group();
+        let place = &self.spans.places[self.block.span];
+        let position = place.position + (self.block.first + row) / self.cache.shape().group();
         match self.mask {
             Mask::Causal => (0, position + 1),
             Mask::Window(window) => ((position + 1).saturating_sub(window), position + 1),
@@ -162,24 +196,24 @@ impl Task<'_> {
         }
     }
 
-    /// What any row of the tile sees.
+    /// What any of the rows sees.
     fn seen(&self) -> (usize, usize) {
-        (self.range(0).0, self.range(self.tile.rows - 1).1)
+        (self.range(0).0, self.range(self.block.rows - 1).1)
     }
 
     /// Hands the rows on.
     ///
     /// # Safety
     /// Meanwhile nobody else uses these rows of these heads of `to`.
-    unsafe fn finish(&self, cpu: &Cpu, sums: &[f32], to: SharedActivations<'_>) {
-        let HeadShape { head_dim, .. } = self.cache.shape();
-        let group = self.cache.shape().group();
-        let place = &self.spans.places[self.tile.span];
-        let rows = sums.chunks_exact(head_dim).take(self.tile.rows);
-        for (index, values) in rows.enumerate() {
+    unsafe fn finish(&self, cpu: &Cpu, work: &Workspace<'_>, to: SharedActivations<'_>) {
+        let shape = self.cache.shape();
+        let (head_dim, group) = (shape.head_dim, shape.group());
+        let place = &self.spans.places[self.block.span];
+        for index in 0..self.block.rows {
             let (token, member) =
-                ((self.tile.first + index) / group, (self.tile.first + index) % group);
+                ((self.block.first + index) / group, (self.block.first + index) % group);
             let (row, column) = (place.row + token, (self.head * group + member) * head_dim);
+            let values = work.row_of_sums(index);
             match to.format {
                 // SAFETY: the caller's promise.
                 ActivationFormat::Bf16 => unsafe { to.put_bf16(cpu, row, column, values) },
@@ -190,37 +224,7 @@ impl Task<'_> {
     }
 }
 
-impl Workspace<'_> {
-    /// Copies the scales of a block, if it has any, to its place in the group.
-    fn read_scales(&mut self, format: KvFormat, index: usize, block: &[u8]) {
-        if format == KvFormat::Bf16 {
-            return;
-        }
-        let scales = &block[block.len() - 2 * BLOCK_TOKENS * size_of::<f32>()..];
-        for token in 0..BLOCK_TOKENS {
-            self.key_scales[index * BLOCK_TOKENS + token] = f32_at(scales, 4 * token);
-            self.value_scales[index * BLOCK_TOKENS + token] =
-                f32_at(scales, 4 * (BLOCK_TOKENS + token));
-        }
-    }
-}
-
-/// The keys (part 0) or values (part 1) of a block as bf16 tiles: as they are, or expanded.
-fn bf16_part<'a>(
-    isa: Isa,
-    cache: &KvCache,
-    block: &'a [u8],
-    part: usize,
-    expanded: &'a mut [u8],
-) -> &'a [u8] {
-    let bytes = part_bytes(cache.format(), cache.shape().head_dim);
-    let from = &block[part * bytes..][..bytes];
-    match cache.format() {
-        KvFormat::Bf16 => from,
-        KvFormat::Int8 => {
-            let to = &mut expanded[..2 * bytes];
-            portable::expand(isa, from, to);
-            to
-        }
-    }
+/// Whether keys and values have scales.
+const fn is_scaled(format: KvFormat) -> bool {
+    matches!(format, KvFormat::Int8)
 }

@@ -204,53 +204,82 @@ pub(crate) struct BlockMut<'a> {
 }
 
 impl BlockMut<'_> {
-    /// Stores the key of the token in place `slot`.
+    /// Stores the key of the token in place `slot`. Its values, two or four at a time, are a column of
+    /// the tiles of its half of the block.
     #[inline(always)]
     pub(crate) fn put_key(&mut self, slot: usize, key: &[f32]) {
         let (half, column) = (slot / tile::COLUMNS, slot % tile::COLUMNS);
-        let tiles = half * (self.head_dim / tile::DEPTH_BF16);
-        let place =
-            |inner: usize| (tiles + inner / tile::DEPTH_BF16, inner % tile::DEPTH_BF16, column);
-        self.put(slot, 0, key, place);
+        let bytes = part_bytes(self.format, self.head_dim) / 2;
+        let mut words = [0u32; HEAD_DIM_MAX / 2];
+        let count = self.words(slot, 0, key, &mut words);
+        let lines = self.data[half * bytes..][..bytes].chunks_exact_mut(tile::ROW_BYTES);
+        for (line, word) in lines.zip(&words[..count]) {
+            line[4 * column..][..4].copy_from_slice(&word.to_le_bytes());
+        }
     }
 
-    /// Stores the value of the token in place `slot`.
+    /// Packs values into words, as many to a word as a tile has inner steps side by side. Gives their number.
     #[inline(always)]
-    pub(crate) fn put_value(&mut self, slot: usize, value: &[f32]) {
-        let place = |dim: usize| (dim / tile::COLUMNS, slot, dim % tile::COLUMNS);
-        self.put(slot, 1, value, place);
-    }
-
-    /// `place` gives for each element its tile, and its inner step and column there.
-    #[inline(always)]
-    fn put(
-        &mut self,
-        slot: usize,
-        part: usize,
-        values: &[f32],
-        place: impl Fn(usize) -> (usize, usize, usize),
-    ) {
-        let bytes = part_bytes(self.format, self.head_dim);
-        let (parts, scales) = self.data.split_at_mut(2 * bytes);
-        let to = &mut parts[part * bytes..][..bytes];
+    fn words(&mut self, slot: usize, part: usize, values: &[f32], words: &mut [u32]) -> usize {
         match self.format {
             KvFormat::Bf16 => {
-                for (index, &value) in values.iter().enumerate() {
-                    let (tile, inner, column) = place(index);
-                    let at = tile * tile::BYTES + 2 * tile::b_index_bf16(inner, column);
-                    to[at..at + 2].copy_from_slice(&bf16::from_f32(value).to_le_bytes());
+                for (word, pair) in words.iter_mut().zip(values.chunks_exact(2)) {
+                    let bits = |value: f32| u32::from(bf16::from_f32(value));
+                    *word = bits(pair[0]) | bits(pair[1]) << 16;
                 }
+                values.len() / 2
             }
             KvFormat::Int8 => {
-                let max = lanes::abs_max(values);
-                let inverse = if max > 0.0 { 127.0 / max } else { 0.0 };
-                for (index, &value) in values.iter().enumerate() {
-                    let (tile, inner, column) = place(index);
-                    let at = tile * (tile::BYTES / 2) + tile::b_index_int8(inner, column);
-                    to[at] = lanes::round(value * inverse) as u8;
+                let inverse = self.set_scale(slot, part, values);
+                for (word, four) in words.iter_mut().zip(values.chunks_exact(4)) {
+                    let bits = |value: f32| u32::from(lanes::round(value * inverse) as u8);
+                    *word = bits(four[0])
+                        | bits(four[1]) << 8
+                        | bits(four[2]) << 16
+                        | bits(four[3]) << 24;
                 }
-                let at = (part * BLOCK_TOKENS + slot) * size_of::<f32>();
-                scales[at..at + 4].copy_from_slice(&(max / 127.0).to_le_bytes());
+                values.len() / 4
+            }
+        }
+    }
+
+    /// Stores the scale of a token's keys or values, and gives what to multiply them with.
+    #[inline(always)]
+    fn set_scale(&mut self, slot: usize, part: usize, values: &[f32]) -> f32 {
+        let max = lanes::abs_max(values);
+        let scales = 2 * part_bytes(self.format, self.head_dim);
+        let at = scales + (part * BLOCK_TOKENS + slot) * size_of::<f32>();
+        self.data[at..at + 4].copy_from_slice(&(max / 127.0).to_le_bytes());
+        if max > 0.0 { 127.0 / max } else { 0.0 }
+    }
+
+    /// Stores the value of the token in place `slot`: one line of each tile, where it shares the words
+    /// of 16 columns with the tokens beside it.
+    #[inline(always)]
+    pub(crate) fn put_value(&mut self, slot: usize, value: &[f32]) {
+        let bytes = part_bytes(self.format, self.head_dim);
+        let inverse = match self.format {
+            KvFormat::Bf16 => 1.0,
+            KvFormat::Int8 => self.set_scale(slot, 1, value),
+        };
+        // Tokens that share a word, and bits of each.
+        let (shared, bits) = match self.format {
+            KvFormat::Bf16 => (2, 16),
+            KvFormat::Int8 => (4, 8),
+        };
+        let shift = (slot % shared) as u32 * bits;
+        let kept = !(((1u32 << bits) - 1) << shift);
+        let tile_bytes = bytes / (self.head_dim / tile::COLUMNS);
+        let tiles = self.data[bytes..][..bytes].chunks_exact_mut(tile_bytes);
+        for (tile, values) in tiles.zip(value.chunks_exact(tile::COLUMNS)) {
+            let line = &mut tile[slot / shared * tile::ROW_BYTES..][..tile::ROW_BYTES];
+            for (word, &value) in line.chunks_exact_mut(4).zip(values) {
+                let new = match self.format {
+                    KvFormat::Bf16 => u32::from(bf16::from_f32(value)),
+                    KvFormat::Int8 => u32::from(lanes::round(value * inverse) as u8),
+                };
+                let old = u32::from_le_bytes([word[0], word[1], word[2], word[3]]);
+                word.copy_from_slice(&(old & kept | new << shift).to_le_bytes());
             }
         }
     }

@@ -79,22 +79,30 @@ pub(crate) fn round(value: f32) -> i32 {
     ((value + ROUNDER).to_bits() as i32).wrapping_sub(ROUNDER.to_bits() as i32)
 }
 
+/// A polynomial for 2^x on [-0.5, 0.5], highest power first.
+pub(crate) const EXP2: [f32; 7] = [
+    1.535_336_2e-4,
+    1.339_887_4e-3,
+    9.618_437e-3,
+    5.550_332_4e-2,
+    2.402_264_7e-1,
+    6.931_472e-1,
+    1.0,
+];
+
 /// 2^x, within 2e-7 relative. Below -126 it is as at -126: about 1e-38.
 #[inline(always)]
 pub(crate) fn exp2(x: f32) -> f32 {
     let x = larger(x, -126.0);
     let x = if x < 127.0 { x } else { 127.0 };
-    let whole = (x + ROUNDER) - ROUNDER;
-    let part = x - whole;
-    // Minimax on [-0.5, 0.5].
-    let mut value = 1.535_336_2e-4;
-    value = value * part + 1.339_887_4e-3;
-    value = value * part + 9.618_437e-3;
-    value = value * part + 5.550_332_4e-2;
-    value = value * part + 2.402_264_7e-1;
-    value = value * part + 6.931_472e-1;
-    value = value * part + 1.0;
-    let power = ((whole as i32 + 127) << 23) as u32;
+    // Rounded to an integer, which then stands in the low bits.
+    let shifted = x + ROUNDER;
+    let part = x - (shifted - ROUNDER);
+    let mut value = EXP2[0];
+    for coefficient in &EXP2[1..] {
+        value = value * part + coefficient;
+    }
+    let power = (shifted.to_bits() << 23).wrapping_add(127 << 23);
     value * f32::from_bits(power)
 }
 

@@ -36,6 +36,7 @@ mod memory;
 mod norm;
 mod pool;
 mod predictions;
+mod prefetch;
 mod rope;
 mod rows;
 mod scratch;

@@ -79,11 +79,12 @@ impl Queries {
 
     /// Bytes that `new` asks for. Only a batch of one-token spans touches all of them.
     pub fn bytes(shape: HeadShape, rows: usize) -> usize {
-        rows * shape.group().div_ceil(tile::ROWS) * tile_bytes(shape) * shape.kv_heads
+        let tiles = (rows * shape.group()).div_ceil(tile::ROWS) + rows;
+        tiles * tile_bytes(shape) * shape.kv_heads
     }
 
-    /// The tiles of one head.
-    pub(crate) fn tile(&self, index: usize, head: usize) -> &[u8] {
+    /// Sixteen queries of one head, `[head_dim / 32]` tiles.
+    pub(crate) fn tiles(&self, index: usize, head: usize) -> &[u8] {
         let bytes = tile_bytes(self.shape);
         &self.tiles[(index * self.shape.kv_heads + head) * bytes..][..bytes]
     }

@@ -58,7 +58,7 @@ pub struct Spans {
     pub(crate) places: Vec<Place>,
     pub(crate) blocks: Vec<u32>,
     pub(crate) pieces: Vec<Piece>,
-    pub(crate) tiles: Vec<QueryTile>,
+    pub(crate) query_blocks: Vec<QueryBlock>,
     rows: usize,
 }
 
@@ -86,9 +86,12 @@ pub(crate) struct Piece {
     pub(crate) slot: usize,
 }
 
-/// Sixteen rows of queries of one span: its tokens times the query heads that share keys.
+/// Rows of queries that attend together: two tiles.
+pub(crate) const QUERY_ROWS: usize = 2 * tile::ROWS;
+
+/// Up to 32 rows of queries of one span: its tokens times the query heads that share keys.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct QueryTile {
+pub(crate) struct QueryBlock {
     pub(crate) span: usize,
     /// First row, counted in tokens times heads from the start of the span.
     pub(crate) first: usize,
@@ -109,7 +112,7 @@ impl Spans {
             places: Vec::new(),
             blocks: Vec::new(),
             pieces: Vec::new(),
-            tiles: Vec::new(),
+            query_blocks: Vec::new(),
             rows: 0,
         };
         let mut tile = 0;
@@ -125,9 +128,9 @@ impl Spans {
             all.cut(index, span);
             let rows = span.length * all.shape.group();
             // The last rows see most: they come first, so that no thread ends with a long unit.
-            for first in (0..rows).step_by(tile::ROWS).rev() {
-                let rows = (rows - first).min(tile::ROWS);
-                all.tiles.push(QueryTile { span: index, first, rows });
+            for first in (0..rows).step_by(QUERY_ROWS).rev() {
+                let rows = (rows - first).min(QUERY_ROWS);
+                all.query_blocks.push(QueryBlock { span: index, first, rows });
             }
             tile += rows.div_ceil(tile::ROWS);
             all.rows += span.length;

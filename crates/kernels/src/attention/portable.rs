@@ -1,7 +1,7 @@
-//! Scores and weighted sums in plain Rust.
+//! Scores and weighed sums in plain Rust.
 
 use crate::{
-    attention::GROUP_TOKENS,
+    attention::workspace::{SCORE_STRIDE, WEIGHT_BYTES, sum_stride},
     bf16,
     gemm::portable::dot_bf16,
     isa::multiversion,
@@ -10,16 +10,17 @@ use crate::{
 };
 
 multiversion! {
-    /// Queries, `[head_dim / 32][16][64 B]`, times the keys of a block: 32 scores for each row.
-    pub(super) fn scores(queries: &[u8], keys: &[u8], rows: usize, scores: &mut [f32]) {
-        let tiles = queries.len() / tile::BYTES;
-        for (row, scores) in scores.chunks_mut(GROUP_TOKENS).take(rows).enumerate() {
+    /// Queries, two of `[head_dim / 32][16][64 B]`, times the keys of a block: 32 scores for each row.
+    pub(super) fn scores(queries: [&[u8]; 2], keys: &[u8], rows: usize, scores: &mut [f32]) {
+        let steps = queries[0].len() / tile::BYTES;
+        for (row, scores) in scores.chunks_mut(SCORE_STRIDE).take(rows).enumerate() {
             for (half, scores) in scores[..BLOCK_TOKENS].chunks_exact_mut(COLUMNS).enumerate() {
                 scores.fill(0.0);
-                for step in 0..tiles {
-                    let line = &queries[step * tile::BYTES + row * tile::ROW_BYTES..];
-                    let keys = &keys[(half * tiles + step) * tile::BYTES..][..tile::BYTES];
-                    dot_bf16(&line[..tile::ROW_BYTES], keys, scores);
+                for step in 0..steps {
+                    let line = step * tile::BYTES + row % tile::ROWS * tile::ROW_BYTES;
+                    let line = &queries[row / tile::ROWS][line..][..tile::ROW_BYTES];
+                    let keys = &keys[(half * steps + step) * tile::BYTES..][..tile::BYTES];
+                    dot_bf16(line, keys, scores);
                 }
             }
         }
@@ -27,14 +28,22 @@ multiversion! {
 }
 
 multiversion! {
-    /// Adds the values of a block, times the weights that each row gives its tokens.
-    pub(super) fn add_values(weights: &[u8], values: &[u8], rows: usize, sums: &mut [f32]) {
-        let head_dim = values.len() / (2 * BLOCK_TOKENS);
-        let lines = weights.chunks_exact(tile::ROW_BYTES);
-        for (sums, line) in sums.chunks_exact_mut(head_dim).zip(lines).take(rows) {
-            let tiles = values.chunks_exact(tile::BYTES);
-            for (sums, tile) in sums.chunks_exact_mut(COLUMNS).zip(tiles) {
-                dot_bf16(line, tile, sums);
+    /// Adds the values of each block, times the weights that each row gives its tokens.
+    pub(super) fn add_values(
+        weights: &[u8],
+        values: &[&[u8]],
+        shape: (usize, usize),
+        sums: &mut [f32],
+    ) {
+        let (rows, head_dim) = shape;
+        let lines = weights.chunks_exact(WEIGHT_BYTES);
+        for (lines, values) in lines.zip(values) {
+            let lines = lines.chunks_exact(tile::ROW_BYTES);
+            for (sums, line) in sums.chunks_exact_mut(sum_stride(head_dim)).zip(lines).take(rows) {
+                let tiles = values.chunks_exact(tile::BYTES);
+                for (sums, tile) in sums[..head_dim].chunks_exact_mut(COLUMNS).zip(tiles) {
+                    dot_bf16(line, tile, sums);
+                }
             }
         }
     }
@@ -46,11 +55,11 @@ multiversion! {
         let pairs = to.chunks_exact_mut(2 * tile::ROW_BYTES);
         for (from, to) in from.chunks_exact(tile::ROW_BYTES).zip(pairs) {
             let (first, second) = to.split_at_mut(tile::ROW_BYTES);
-            let columns = from.chunks_exact(4).zip(first.chunks_exact_mut(4)).zip(second.chunks_exact_mut(4));
-            for ((from, first), second) in columns {
+            let columns = first.chunks_exact_mut(4).zip(second.chunks_exact_mut(4));
+            for (four, (first, second)) in from.chunks_exact(4).zip(columns) {
                 let bits = |byte: u8| u32::from(bf16::from_f32(f32::from(byte as i8)));
-                first.copy_from_slice(&(bits(from[0]) | bits(from[1]) << 16).to_le_bytes());
-                second.copy_from_slice(&(bits(from[2]) | bits(from[3]) << 16).to_le_bytes());
+                first.copy_from_slice(&(bits(four[0]) | bits(four[1]) << 16).to_le_bytes());
+                second.copy_from_slice(&(bits(four[2]) | bits(four[3]) << 16).to_le_bytes());
             }
         }
     }

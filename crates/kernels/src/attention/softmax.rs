@@ -2,51 +2,61 @@
 
 use std::ops::Range;
 
+#[cfg(target_arch = "x86_64")]
+use crate::attention::avx512;
 use crate::{
-    attention::{GROUP_TOKENS, Workspace},
+    attention::workspace::{RowOfScores, WEIGHT_BYTES, Workspace},
     bf16,
     isa::{Isa, multiversion},
-    lanes, tile,
+    lanes,
+    spans::QUERY_ROWS,
+    tile,
 };
 
-/// The largest score and the sum of weights of each row so far.
+/// The largest score of a row and the sum of its weights so far.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct State {
+    pub(super) max: f32,
+    pub(super) sum: f32,
+}
+
+/// The states of a unit's rows.
 pub(super) struct Rows {
-    max: [f32; tile::ROWS],
-    sum: [f32; tile::ROWS],
+    states: [State; QUERY_ROWS],
     count: usize,
 }
 
 impl Rows {
     pub(super) fn new(count: usize) -> Self {
-        Self { max: [f32::NEG_INFINITY; tile::ROWS], sum: [0.0; tile::ROWS], count }
+        Self { states: [State { max: f32::NEG_INFINITY, sum: 0.0 }; QUERY_ROWS], count }
     }
 
-    /// Turns the scores of a group of `tokens` into weights, and scales earlier sums to the new maximum.
+    /// Turns the scores of a group of `blocks` into weights, and scales earlier sums to the new maximum.
     /// What a row does not see weighs exactly nothing.
     pub(super) fn weigh(
         &mut self,
         isa: Isa,
         work: &mut Workspace<'_>,
-        (tokens, head_dim, scaled): (usize, usize, bool),
+        (blocks, scaled): (usize, bool),
         visible: impl Fn(usize) -> Range<usize>,
     ) {
-        for row in 0..self.count {
-            let mut state = (self.max[row], self.sum[row]);
-            let scores = &mut work.scores[row * GROUP_TOKENS..][..tokens];
-            let scales = scaled.then_some((&*work.key_scales, &*work.value_scales));
-            let line = &mut work.weights[row * tile::ROW_BYTES..];
-            let factor = weigh_row(isa, scores, scales, visible(row), &mut state, line);
-            (self.max[row], self.sum[row]) = state;
-            if factor != 1.0 {
-                scale(isa, &mut work.sums[row * head_dim..][..head_dim], factor);
+        for (row, state) in self.states.iter_mut().enumerate().take(self.count) {
+            let row_of_scores = work.row_of_scores(row, blocks, scaled);
+            match isa {
+                // SAFETY: a `Cpu` has these instruction sets only where the machine does.
+                #[cfg(target_arch = "x86_64")]
+                Isa::Amx | Isa::Avx512 => unsafe {
+                    avx512::weigh(row_of_scores, visible(row), state);
+                },
+                _ => weigh(isa, row_of_scores, visible(row), state),
             }
         }
     }
 
     /// Divides each row's sums by the sum of its weights.
-    pub(super) fn divide(&self, isa: Isa, sums: &mut [f32], head_dim: usize) {
-        for (row, sums) in sums.chunks_exact_mut(head_dim).take(self.count).enumerate() {
-            scale(isa, sums, 1.0 / self.sum[row]);
+    pub(super) fn divide(&self, isa: Isa, work: &mut Workspace<'_>) {
+        for (row, state) in self.states.iter().enumerate().take(self.count) {
+            scale(isa, work.row_of_sums_mut(row), 1.0 / state.sum);
         }
     }
 }
@@ -60,67 +70,38 @@ multiversion! {
 }
 
 multiversion! {
-    /// One row of a group. Gives the factor for its earlier sums.
-    fn weigh_row(
-        scores: &mut [f32],
-        scales: Option<(&[f32], &[f32])>,
-        visible: Range<usize>,
-        state: &mut (f32, f32),
-        line: &mut [u8],
-    ) -> f32 {
+    /// One row of a group.
+    fn weigh(row: RowOfScores<'_>, visible: Range<usize>, state: &mut State) {
+        let RowOfScores { scores, scales, lines, sums } = row;
         if let Some((keys, _)) = scales {
             for (score, scale) in scores.iter_mut().zip(keys) {
                 *score *= scale;
             }
         }
-        let (before, seen, after) = parts(scores, &visible);
-        before.fill(f32::NEG_INFINITY);
-        after.fill(f32::NEG_INFINITY);
-        if seen.is_empty() {
-            put(scores, None, line, |_| 0.0);
-            return 1.0;
-        }
-        let (old, sum) = *state;
-        let max = lanes::larger(old, lanes::max(seen));
-        for score in scores.iter_mut() {
+        let max = match visible.is_empty() {
+            true => state.max,
+            false => lanes::larger(state.max, lanes::max(&scores[visible.clone()])),
+        };
+        for (token, score) in scores.iter_mut().enumerate() {
             let weight = lanes::exp2(*score - max);
-            *score = if *score == f32::NEG_INFINITY { 0.0 } else { weight };
+            *score = if visible.contains(&token) { weight } else { 0.0 };
         }
-        let factor = if old == f32::NEG_INFINITY { 0.0 } else { lanes::exp2(old - max) };
-        *state = (max, sum * factor + lanes::sum(scores));
-        put(scores, scales.map(|(_, values)| values), line, |weight| weight);
-        factor
-    }
-}
-
-/// The slice in front of the range, the range, and the slice behind it.
-#[inline(always)]
-fn parts<'a>(
-    all: &'a mut [f32],
-    range: &Range<usize>,
-) -> (&'a mut [f32], &'a mut [f32], &'a mut [f32]) {
-    let (front, after) = all.split_at_mut(range.end.max(range.start.min(all.len())).min(all.len()));
-    let start = range.start.min(front.len());
-    let (before, seen) = front.split_at_mut(start);
-    (before, seen, after)
-}
-
-/// Writes weights as one line in each tile of the group.
-#[inline(always)]
-fn put(weights: &[f32], scales: Option<&[f32]>, line: &mut [u8], map: impl Fn(f32) -> f32) {
-    for (index, weights) in weights.chunks_exact(tile::DEPTH_BF16).enumerate() {
-        let to = line[index * tile::BYTES..][..tile::ROW_BYTES].chunks_exact_mut(2);
-        match scales {
-            Some(scales) => {
-                let scales = &scales[index * tile::DEPTH_BF16..];
-                for ((to, &weight), scale) in to.zip(weights).zip(scales) {
-                    to.copy_from_slice(&bf16::from_f32(map(weight) * scale).to_le_bytes());
-                }
+        if max > state.max {
+            let factor = lanes::exp2(state.max - max);
+            *state = State { max, sum: state.sum * factor };
+            for sum in sums {
+                *sum *= factor;
             }
-            None => {
-                for (to, &weight) in to.zip(weights) {
-                    to.copy_from_slice(&bf16::from_f32(map(weight)).to_le_bytes());
-                }
+        }
+        state.sum += lanes::sum(scores);
+        if let Some((_, values)) = scales {
+            for (score, scale) in scores.iter_mut().zip(values) {
+                *score *= scale;
+            }
+        }
+        for (weights, line) in scores.chunks_exact(tile::DEPTH_BF16).zip(lines.chunks_mut(WEIGHT_BYTES)) {
+            for (to, &weight) in line[..tile::ROW_BYTES].chunks_exact_mut(2).zip(weights) {
+                to.copy_from_slice(&bf16::from_f32(weight).to_le_bytes());
             }
         }
     }

@@ -1,0 +1,104 @@
+//! Softmax with AVX-512.
+
+use std::{
+    arch::x86_64::{
+        __m512, __m512i, __mmask16, _mm512_add_ps, _mm512_cvtne2ps_pbh, _mm512_fmadd_ps,
+        _mm512_loadu_ps, _mm512_mask_max_ps, _mm512_maskz_mov_ps, _mm512_max_ps, _mm512_mul_ps,
+        _mm512_reduce_add_ps, _mm512_reduce_max_ps, _mm512_roundscale_ps, _mm512_scalef_ps,
+        _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps, _mm512_storeu_si512, _mm512_sub_ps,
+    },
+    ops::Range,
+};
+
+use crate::{
+    attention::{
+        softmax::State,
+        workspace::{RowOfScores, WEIGHT_BYTES},
+    },
+    lanes::{self, LANES},
+    tile,
+};
+
+/// Which of the lanes from `start` on lie in the range.
+#[inline(always)]
+fn mask(visible: &Range<usize>, start: usize) -> __mmask16 {
+    let up_to = |end: usize| (1u32 << end.saturating_sub(start).min(LANES)) - 1;
+    (up_to(visible.end) & !up_to(visible.start)) as __mmask16
+}
+
+/// 2^x, as `lanes::exp2`.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn exp2(x: __m512) -> __m512 {
+    let x = _mm512_max_ps(x, _mm512_set1_ps(-126.0));
+    let whole = _mm512_roundscale_ps::<8>(x);
+    let part = _mm512_sub_ps(x, whole);
+    let mut value = _mm512_set1_ps(lanes::EXP2[0]);
+    for coefficient in &lanes::EXP2[1..] {
+        value = _mm512_fmadd_ps(value, part, _mm512_set1_ps(*coefficient));
+    }
+    _mm512_scalef_ps(value, whole)
+}
+
+/// One row of a group.
+///
+/// # Safety
+/// The processor has AVX-512 with BF16.
+#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+pub(super) unsafe fn weigh(row: RowOfScores<'_>, visible: Range<usize>, state: &mut State) {
+    let RowOfScores { scores, scales, lines, sums } = row;
+    let mut max = _mm512_set1_ps(f32::NEG_INFINITY);
+    for (index, chunk) in scores.chunks_exact_mut(LANES).enumerate() {
+        let start = index * LANES;
+        // SAFETY: sixteen scores, and as many scales.
+        unsafe {
+            let mut score = _mm512_loadu_ps(chunk.as_ptr());
+            if let Some((keys, _)) = scales {
+                score = _mm512_mul_ps(score, _mm512_loadu_ps(keys[start..start + LANES].as_ptr()));
+                _mm512_storeu_ps(chunk.as_mut_ptr(), score);
+            }
+            max = _mm512_mask_max_ps(max, mask(&visible, start), max, score);
+        }
+    }
+    let max = lanes::larger(state.max, _mm512_reduce_max_ps(max));
+    if max > state.max {
+        let factor = lanes::exp2(state.max - max);
+        *state = State { max, sum: state.sum * factor };
+        let factor = _mm512_set1_ps(factor);
+        for chunk in sums.chunks_exact_mut(LANES) {
+            // SAFETY: sixteen sums.
+            unsafe {
+                let sum = _mm512_mul_ps(_mm512_loadu_ps(chunk.as_ptr()), factor);
+                _mm512_storeu_ps(chunk.as_mut_ptr(), sum);
+            }
+        }
+    }
+    let max = _mm512_set1_ps(max);
+    let mut sum = [_mm512_setzero_ps(); 2];
+    let blocks = scores.chunks_exact(tile::DEPTH_BF16).zip(lines.chunks_mut(WEIGHT_BYTES));
+    for (index, (chunk, line)) in blocks.enumerate() {
+        let mut weights = [_mm512_setzero_ps(); 2];
+        for (half, weight) in weights.iter_mut().enumerate() {
+            let start = index * tile::DEPTH_BF16 + half * LANES;
+            // SAFETY: sixteen scores, and as many scales.
+            unsafe {
+                let score = _mm512_loadu_ps(chunk[half * LANES..][..LANES].as_ptr());
+                *weight =
+                    _mm512_maskz_mov_ps(mask(&visible, start), exp2(_mm512_sub_ps(score, max)));
+                sum[half] = _mm512_add_ps(sum[half], *weight);
+                if let Some((_, values)) = scales {
+                    let scale = _mm512_loadu_ps(values[start..start + LANES].as_ptr());
+                    *weight = _mm512_mul_ps(*weight, scale);
+                }
+            }
+        }
+        let line = &mut line[..tile::ROW_BYTES];
+        let packed = _mm512_cvtne2ps_pbh(weights[1], weights[0]);
+        // SAFETY: 32 bf16 are 64 bytes, which the line has.
+        unsafe {
+            let packed = std::mem::transmute::<std::arch::x86_64::__m512bh, __m512i>(packed);
+            _mm512_storeu_si512(line.as_mut_ptr().cast(), packed);
+        }
+    }
+    state.sum += _mm512_reduce_add_ps(_mm512_add_ps(sum[0], sum[1]));
+}

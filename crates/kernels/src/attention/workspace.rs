@@ -1,0 +1,151 @@
+//! What a thread works with while it attends.
+
+use crate::{
+    attention::{GROUP_BLOCKS, GROUP_TOKENS, is_scaled, portable},
+    format::KvFormat,
+    isa::Isa,
+    kv::{BLOCK_TOKENS, HEAD_DIM_MAX, KvCache, part_bytes},
+    linear::f32_at,
+    memory::bytes_of,
+    spans::QUERY_ROWS,
+    tile,
+};
+
+/// f32 from one row of scores to the next: an odd number of cache lines.
+pub(super) const SCORE_STRIDE: usize = GROUP_TOKENS + tile::COLUMNS;
+/// Bytes of a block's weights: two A tiles.
+pub(super) const WEIGHT_BYTES: usize = 2 * tile::BYTES;
+
+const SCORES: usize = QUERY_ROWS * SCORE_STRIDE;
+const WEIGHTS: usize = GROUP_BLOCKS * WEIGHT_BYTES / 4;
+const SUMS: usize = QUERY_ROWS * sum_stride(HEAD_DIM_MAX);
+/// A block of keys, or as many of values as a group has.
+const EXPANDED: usize = GROUP_BLOCKS * part_bytes(KvFormat::Bf16, HEAD_DIM_MAX) / 4;
+/// f32 words of a thread's buffer.
+pub(crate) const WORKSPACE: usize = SCORES + 2 * GROUP_TOKENS + WEIGHTS + SUMS + EXPANDED;
+
+/// f32 from one row of sums to the next: an odd number of cache lines.
+pub(super) const fn sum_stride(head_dim: usize) -> usize {
+    head_dim + tile::COLUMNS
+}
+
+/// All of it lies in one buffer.
+pub(super) struct Workspace<'a> {
+    head_dim: usize,
+    /// `[32 rows][SCORE_STRIDE]`.
+    pub(super) scores: &'a mut [f32],
+    /// What scores are multiplied with, and what weights are: per token of the group.
+    key_scales: &'a mut [f32],
+    value_scales: &'a mut [f32],
+    /// bf16 A tiles `[GROUP_BLOCKS][2][16 rows][64 B]`.
+    weights: &'a mut [u8],
+    /// `[32 rows][sum_stride]`.
+    sums: &'a mut [f32],
+    /// bf16 copies of int8 blocks.
+    expanded: &'a mut [u8],
+}
+
+/// What the softmax of one row reads and writes.
+pub(super) struct RowOfScores<'w> {
+    pub(super) scores: &'w mut [f32],
+    /// Of keys and of values.
+    pub(super) scales: Option<(&'w [f32], &'w [f32])>,
+    /// From the row's line in the first tile of weights on; `WEIGHT_BYTES` further is the next block's.
+    pub(super) lines: &'w mut [u8],
+    pub(super) sums: &'w mut [f32],
+}
+
+impl<'a> Workspace<'a> {
+    pub(super) fn new(buffer: &'a mut [f32], head_dim: usize) -> Self {
+        let (scores, rest) = buffer.split_at_mut(SCORES);
+        let (key_scales, rest) = rest.split_at_mut(GROUP_TOKENS);
+        let (value_scales, rest) = rest.split_at_mut(GROUP_TOKENS);
+        let (weights, rest) = rest.split_at_mut(WEIGHTS);
+        let (sums, rest) = rest.split_at_mut(SUMS);
+        let expanded = &mut rest[..EXPANDED];
+        Self {
+            head_dim,
+            scores,
+            key_scales,
+            value_scales,
+            weights: bytes_of(weights),
+            sums: &mut sums[..QUERY_ROWS * sum_stride(head_dim)],
+            expanded: bytes_of(expanded),
+        }
+    }
+
+    pub(super) fn clear_sums(&mut self) {
+        self.sums.fill(0.0);
+    }
+
+    pub(super) fn row_of_sums(&self, row: usize) -> &[f32] {
+        &self.sums[row * sum_stride(self.head_dim)..][..self.head_dim]
+    }
+
+    pub(super) fn row_of_sums_mut(&mut self, row: usize) -> &mut [f32] {
+        &mut self.sums[row * sum_stride(self.head_dim)..][..self.head_dim]
+    }
+
+    /// A row's scores of `blocks` blocks.
+    pub(super) fn row_of_scores(
+        &mut self,
+        row: usize,
+        blocks: usize,
+        scaled: bool,
+    ) -> RowOfScores<'_> {
+        RowOfScores {
+            scores: &mut self.scores[row * SCORE_STRIDE..][..blocks * BLOCK_TOKENS],
+            scales: scaled.then_some((&*self.key_scales, &*self.value_scales)),
+            lines: &mut self.weights[row * tile::ROW_BYTES..],
+            sums: &mut self.sums[row * sum_stride(self.head_dim)..][..self.head_dim],
+        }
+    }
+
+    /// The keys of the group's block `index` as bf16 tiles: as they are, or expanded. Takes over its scales.
+    pub(super) fn keys<'k>(
+        &'k mut self,
+        isa: Isa,
+        cache: &KvCache,
+        index: usize,
+        block: &'k [u8],
+    ) -> (&'k [u8], &'k mut [f32]) {
+        let bytes = part_bytes(cache.format(), self.head_dim);
+        let scores = &mut self.scores[index * BLOCK_TOKENS..];
+        if !is_scaled(cache.format()) {
+            return (&block[..bytes], scores);
+        }
+        let scales = &block[2 * bytes..];
+        let tokens = index * BLOCK_TOKENS..(index + 1) * BLOCK_TOKENS;
+        let each = self.key_scales[tokens.clone()].iter_mut().zip(&mut self.value_scales[tokens]);
+        for (token, (key, value)) in each.enumerate() {
+            *key = f32_at(scales, 4 * token);
+            *value = f32_at(scales, 4 * (BLOCK_TOKENS + token));
+        }
+        let keys = &mut self.expanded[..2 * bytes];
+        portable::expand(isa, &block[..bytes], keys);
+        (keys, scores)
+    }
+
+    /// The values of a group's blocks as bf16 tiles, its weights, and the sums to add to.
+    pub(super) fn values<'k>(
+        &'k mut self,
+        isa: Isa,
+        cache: &KvCache,
+        blocks: &[&'k [u8]],
+    ) -> ([&'k [u8]; GROUP_BLOCKS], &'k [u8], &'k mut [f32]) {
+        let bytes = part_bytes(cache.format(), self.head_dim);
+        let mut values: [&[u8]; GROUP_BLOCKS] = [&[]; GROUP_BLOCKS];
+        let mut copies = self.expanded.chunks_exact_mut(part_bytes(KvFormat::Bf16, self.head_dim));
+        for (values, block) in values.iter_mut().zip(blocks) {
+            let stored = &block[bytes..2 * bytes];
+            *values = match copies.next() {
+                Some(copy) if is_scaled(cache.format()) => {
+                    portable::expand(isa, stored, copy);
+                    copy
+                }
+                _ => stored,
+            };
+        }
+        (values, self.weights, self.sums)
+    }
+}
