@@ -105,6 +105,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+
         #[test]
         fn the_likeliest_are_the_first_of_all_sorted(logits in logits(), count in 0..300_usize) {
             let mut found = Vec::new();

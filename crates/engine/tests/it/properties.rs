@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use types::Priority;
 
 use crate::{
-    stage::{Stage, alone, prompt},
+    stage::{ROOMY, Stage, alone, greedy, prompt},
     toy::VOCAB,
 };
 
@@ -115,6 +115,7 @@ impl Play {
                 for (choice, id) in (0..).zip(ids) {
                     let mut request = request.clone();
                     request.sampling.seed += choice;
+                    self.stage.classes.insert(id, request.priority);
                     self.asked.insert(id, request);
                 }
             }
@@ -155,7 +156,7 @@ impl Play {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
 
     /// Batches, chunks, shared and evicted blocks, preemption, lost steps, aborts: nothing of it
     /// changes a word, every sequence ends, and no block is lost.
@@ -173,5 +174,34 @@ proptest! {
         play.check(config.max_model_len.min(config.kv_blocks * 32));
         let stats = play.stage.engine.stats();
         prop_assert!(config.prefix_cache || stats.kv_blocks_cached == 0);
+    }
+
+    /// Whatever each asks for, tenants that wait have read the same number of tokens.
+    #[test]
+    fn tenants_with_a_backlog_share_the_prompts_read(
+        lens in prop::collection::vec(prop::collection::vec(1..150_u32, 25), 2..4),
+    ) {
+        let mut stage = Stage::new(EngineConfig { max_sequences: 2, ..ROOMY });
+        let mut asked = BTreeMap::new();
+        for (tenant, lens) in lens.iter().enumerate() {
+            for &len in lens {
+                let tenant_name = format!("tenant-{tenant}").parse().unwrap();
+                let request = Request { tenant: tenant_name, ..greedy(prompt(len, len), 2) };
+                asked.insert(stage.add(request), (tenant, len));
+            }
+        }
+        let mut read = vec![0; lens.len()];
+        let mut left = vec![25; lens.len()];
+        for chunk in stage.run_dry().iter().flat_map(|step| &step.chunks) {
+            let Some((tenant, len)) = asked.remove(&chunk.sequence) else { continue };
+            read[tenant] += len;
+            left[tenant] -= 1;
+            if left.contains(&0) {
+                break;
+            }
+            let apart = read.iter().max().unwrap() - read.iter().min().unwrap();
+            // A turn, and a prompt that reaches over its end on either side.
+            prop_assert!(apart <= 512 + 2 * 150, "{read:?}");
+        }
     }
 }

@@ -1,11 +1,16 @@
 //! An engine with its toy model, looked over after every step.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use engine::{
     Batch, Engine, EngineConfig, Event, FinishReason, ModelRunner, ModelShape, Request, Row,
     SampleContext, Sampled, Sampler, SamplingParams, SequenceId, TokenId, Usage,
 };
+
+use types::Priority;
 
 use crate::toy::{Toy, VOCAB, logits_after};
 
@@ -27,6 +32,8 @@ pub(crate) struct Stage {
     config: EngineConfig,
     pub(crate) said: BTreeMap<SequenceId, Vec<TokenId>>,
     pub(crate) finished: BTreeMap<SequenceId, (FinishReason, Usage)>,
+    /// The class of each sequence.
+    pub(crate) classes: BTreeMap<SequenceId, Priority>,
     /// Those with a next token to run: nothing but a preemption may keep them from it.
     decoding: BTreeSet<SequenceId>,
 }
@@ -47,12 +54,16 @@ impl Stage {
             config,
             said: BTreeMap::new(),
             finished: BTreeMap::new(),
+            classes: BTreeMap::new(),
             decoding: BTreeSet::new(),
         }
     }
 
     pub(crate) fn add(&mut self, request: Request) -> SequenceId {
-        self.engine.add(request).unwrap()
+        let priority = request.priority;
+        let id = self.engine.add(request).unwrap();
+        self.classes.insert(id, priority);
+        id
     }
 
     /// Decides a step, and looks whether it keeps what is promised.
@@ -63,11 +74,17 @@ impl Stage {
         let stats = self.engine.stats();
         assert!(stats.waiting <= self.config.max_queue + self.config.max_sequences);
         assert!(stats.running <= self.config.max_sequences);
+        if batch.is_none() {
+            assert_eq!((stats.running, stats.waiting), (0, 0), "somebody is forgotten");
+        }
         let chunks = batch.iter().flat_map(|batch| &batch.chunks);
         let runs: BTreeSet<_> = chunks.map(|chunk| chunk.sequence).collect();
         if stats.preemptions == preemptions {
             assert!(self.decoding.is_subset(&runs), "{:?} {runs:?}", self.decoding);
         } else {
+            let seat = |id| (Reverse(self.classes.get(id).copied().unwrap_or_default()), *id);
+            let lost = self.decoding.difference(&runs).map(seat).min();
+            assert!(lost.is_none_or(|lost| runs.iter().all(|id| seat(id) < lost)), "{lost:?}");
             self.decoding.retain(|id| runs.contains(id));
         }
         batch
