@@ -49,6 +49,18 @@ def test_an_engine_that_prints_no_figures_is_an_error():
         OURS._read("loading\n", CONCURRENT)
 
 
+def test_every_round_has_those_whom_a_target_names_and_the_last_has_everybody():
+    def those(name, is_last):
+        return {one.key for one in engine.ENGINES if engine._takes_part(one, name, is_last)}
+
+    ours = {one.key for one in engine.ENGINES if one.key.startswith("modelyard")}
+    assert those("64 at once", is_last=False) == ours | {"openvino-int8"}
+    everybody = {one.key for one in engine.ENGINES}
+    assert those("prefill", is_last=True) == everybody
+    assert those("64 at once", is_last=True) == everybody - {"llama-bf16"}
+    assert those("ready-unpacked", is_last=True) == ours
+
+
 def test_targets_compare_within_a_round():
     def sample(number, contender, rate):
         figures = {"prefill_tokens_per_s": rate, "others": 0.25}
