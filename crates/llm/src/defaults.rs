@@ -119,3 +119,6 @@ fn read<T: Default + serde::de::DeserializeOwned>(path: &Path) -> Result<T, Defa
         DefaultsError::Invalid { path: path.to_owned(), reason }
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -81,3 +81,6 @@ impl Detokenizer {
 fn may_become_character(bytes: &[u8]) -> bool {
     std::str::from_utf8(bytes).is_err_and(|error| error.error_len().is_none())
 }
+
+#[cfg(test)]
+mod tests;

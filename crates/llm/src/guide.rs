@@ -41,8 +41,9 @@ enum Stage {
     Beginning,
     /// Anything goes until `</think>`. Holds the last bytes of the thoughts.
     Thinking { seen: Vec<u8> },
-    /// Right behind the thoughts: an empty line may follow, as models were taught.
-    BehindThoughts,
+    /// Right behind the thoughts: an empty line may follow, as models were taught. Holds how many
+    /// line ends it may still have.
+    BehindThoughts { line_ends: usize },
     /// The grammar decides.
     Answering,
 }
@@ -51,8 +52,12 @@ enum Stage {
 #[derive(Debug, Clone, Copy, Default)]
 struct Marks {
     think_open: Option<TokenId>,
-    empty_line: Option<TokenId>,
+    line_end: Option<TokenId>,
+    two_line_ends: Option<TokenId>,
 }
+
+/// Line ends between thoughts and answer.
+const LINE_ENDS_MAX: usize = 2;
 
 impl Guide {
     /// The tokens that may follow; `None`: any. The stop tokens are among them where the answer
@@ -61,14 +66,16 @@ impl Guide {
     /// # Errors
     /// [`GuideError`] if the grammar became too complex; the answer cannot go on.
     pub fn mask(&mut self) -> Result<Option<TokenMask<'_>>, GuideError> {
+        let Marks { think_open, line_end, two_line_ends } = self.marks;
         let also = match self.stage {
             Stage::Thinking { .. } => return Ok(None),
-            Stage::Beginning => self.marks.think_open,
-            Stage::BehindThoughts => self.marks.empty_line,
-            Stage::Answering => None,
+            Stage::Beginning => [think_open, None],
+            Stage::BehindThoughts { line_ends: LINE_ENDS_MAX } => [line_end, two_line_ends],
+            Stage::BehindThoughts { line_ends: 1 } => [line_end, None],
+            Stage::BehindThoughts { .. } | Stage::Answering => [None, None],
         };
         self.mask = self.matcher.compute_mask_or_eos().map_err(|error| failed(&error))?;
-        if let Some(token) = also {
+        for token in also.into_iter().flatten() {
             self.mask.allow_token(token);
         }
         Ok(Some(TokenMask(self.mask.as_slice())))
@@ -84,17 +91,23 @@ impl Guide {
                 self.stage = Stage::Thinking { seen: Vec::new() };
                 return Ok(());
             }
-            Stage::BehindThoughts if Some(token) == self.marks.empty_line => {
+            Stage::BehindThoughts { line_ends } => {
+                let is_line_end =
+                    [self.marks.line_end, self.marks.two_line_ends].contains(&Some(token));
+                let length = self.vocabulary.bytes(token).len();
+                if is_line_end && length <= *line_ends {
+                    *line_ends -= length;
+                    return Ok(());
+                }
                 self.stage = Stage::Answering;
-                return Ok(());
             }
             Stage::Thinking { seen } => {
                 if is_thought_over(seen, self.vocabulary.bytes(token)) {
-                    self.stage = Stage::BehindThoughts;
+                    self.stage = Stage::BehindThoughts { line_ends: LINE_ENDS_MAX };
                 }
                 return Ok(());
             }
-            Stage::Beginning | Stage::BehindThoughts => self.stage = Stage::Answering,
+            Stage::Beginning => self.stage = Stage::Answering,
             Stage::Answering => {}
         }
         self.matcher.consume_token(token).map_err(|error| failed(&error))

@@ -16,3 +16,6 @@ pub mod template;
 pub mod text;
 pub mod tokenizer;
 pub mod vocabulary;
+
+#[cfg(test)]
+mod testing;

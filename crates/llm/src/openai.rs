@@ -14,6 +14,8 @@ mod plan;
 mod read;
 mod sampling;
 mod shape;
+#[cfg(test)]
+mod tests;
 mod tokenize;
 mod tools;
 

@@ -132,11 +132,11 @@ impl ChatTemplate {
             add_generation_prompt => conversation.add_generation_prompt,
             strftime_now => strftime_now,
         };
-        // Earlier ones win.
+        // Later ones win.
         let variables = merge_maps([
-            known,
-            Value::from(Serde(conversation.variables)),
             Value::from(Serde(&self.special_tokens)),
+            Value::from(Serde(conversation.variables)),
+            known,
         ]);
         self.environment
             .get_template(name)

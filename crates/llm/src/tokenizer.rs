@@ -137,3 +137,6 @@ impl Tokenizer {
             .map_err(|source| TokenizerError::Decoder { path: self.path.clone(), source })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -169,3 +169,6 @@ fn byte_alphabet() -> HashMap<char, u8> {
     let shifted = ('\u{100}'..).zip(others);
     same.into_iter().map(|byte| (char::from(byte), byte)).chain(shifted).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@ use super::{PastCall, SamplingFields, Tool, ToolChoice};
 
 /// A conversation to be continued.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(default)]
+#[serde(default, expecting = "a JSON object")]
 pub struct ChatRequest {
     /// The model; may be left out where the server has a default.
     pub model: Option<String>,
@@ -45,7 +45,7 @@ pub struct ChatRequest {
 
 /// One message of a conversation.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(default)]
+#[serde(default, expecting = "a JSON object")]
 pub struct Message {
     /// `system`, `developer`, `user`, `assistant` or `tool`.
     pub role: String,
@@ -100,7 +100,7 @@ pub struct ResponseFormat {
 
 /// A schema with its name.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(default)]
+#[serde(default, expecting = "a JSON object")]
 pub struct JsonSchemaFormat {
     /// A name for the model and for people.
     pub name: Option<String>,

@@ -7,7 +7,7 @@ use super::{SamplingFields, TextInput, Usage};
 
 /// Texts to be continued.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(default)]
+#[serde(default, expecting = "a JSON object")]
 pub struct CompletionRequest {
     /// The model; may be left out where the server has a default.
     pub model: Option<String>,

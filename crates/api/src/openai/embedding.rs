@@ -6,7 +6,7 @@ use super::{TextInput, Usage};
 
 /// Texts to be turned into vectors.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(default)]
+#[serde(default, expecting = "a JSON object")]
 pub struct EmbeddingRequest {
     /// The model; may be left out where the server has a default.
     pub model: Option<String>,

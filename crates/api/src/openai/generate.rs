@@ -6,7 +6,7 @@ use super::SamplingFields;
 
 /// Prompts to be continued, as they are.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(default)]
+#[serde(default, expecting = "a JSON object")]
 pub struct GenerateRequest {
     /// The model; may be left out where the server has a default.
     pub model: Option<String>,

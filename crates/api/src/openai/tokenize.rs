@@ -7,7 +7,7 @@ use super::{Message, Tool};
 
 /// A text, or a conversation, to be cut into tokens.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(default)]
+#[serde(default, expecting = "a JSON object")]
 pub struct TokenizeRequest {
     /// The model; may be left out where the server has a default.
     pub model: Option<String>,
@@ -38,7 +38,7 @@ pub struct TokenizeAnswer {
 
 /// Tokens to be put together.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(default)]
+#[serde(default, expecting = "a JSON object")]
 pub struct DetokenizeRequest {
     /// The model; may be left out where the server has a default.
     pub model: Option<String>,

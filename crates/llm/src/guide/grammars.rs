@@ -42,7 +42,11 @@ impl Grammars {
         };
         let words: Vec<Vec<u8>> = (0..size).map(|token| word(&vocabulary, token)).collect();
         let find = |text: &str| (0..size).find(|&token| vocabulary.bytes(token) == text.as_bytes());
-        let marks = Marks { think_open: find(THINK_OPEN), empty_line: find("\n\n") };
+        let marks = Marks {
+            think_open: find(THINK_OPEN),
+            line_end: find("\n"),
+            two_line_ends: find("\n\n"),
+        };
         let made = catch_unwind(std::panic::AssertUnwindSafe(|| {
             let trie = TokTrie::from(&TokRxInfo::new(size, end), &words);
             let trie = trie.with_eos_tokens(&end_tokens);

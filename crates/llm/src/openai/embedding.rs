@@ -137,3 +137,6 @@ impl EmbeddingCall {
         Usage { prompt_tokens: tokens, total_tokens: tokens, ..Usage::default() }
     }
 }
+
+#[cfg(test)]
+mod tests;
