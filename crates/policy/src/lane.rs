@@ -327,7 +327,10 @@ mod tests {
     #[test]
     fn a_shrunk_replica_takes_nothing_until_it_is_below_its_new_capacity() {
         let mut lane = lane(ROOMY, &[(ONE, 2)]);
-        assert_eq!((lane.grant_at_once(&Wish::default()), lane.grant_at_once(&Wish::default())), (Some(ONE), Some(ONE)));
+        assert_eq!(
+            (lane.grant_at_once(&Wish::default()), lane.grant_at_once(&Wish::default())),
+            (Some(ONE), Some(ONE))
+        );
         lane.set_replica(ONE, 1);
         queued(lane.arrive(normal("waits")));
         lane.release(ONE);
