@@ -1,13 +1,14 @@
 """What the model reads: conversations of one or more exchanges, and a few bare equations."""
 
 import random
+from collections.abc import Sequence
 
 import exchanges
 import talk
 from chat import Answer, Conversation
 from exchanges import Exchange, learned
 
-_KINDS = {
+KINDS = {
     "+": 20,
     "-": 20,
     "×": 16,
@@ -47,11 +48,11 @@ _SYSTEM_PROMPTS = [
 def _noise(rng: random.Random, question: str) -> str:
     """The small liberties that people take."""
     chance = rng.random()
-    if chance < 0.06:
-        return question.lower() if '"' not in question else question
     if chance < 0.10:
+        return question.lower() if '"' not in question else question
+    if chance < 0.14:
         return question.rstrip("?.!。？！")
-    if chance < 0.12:
+    if chance < 0.16:
         return question + rng.choice([" ", "\n", "?", "!"])
     return question
 
@@ -85,12 +86,13 @@ def system_prompt(rng: random.Random) -> str | None:
     return _SYSTEM_PROMPTS[0] if chance < 0.75 else rng.choice(_SYSTEM_PROMPTS)
 
 
-def conversation(rng: random.Random, longest: int) -> Conversation:
-    """A conversation of 1 to `longest` turns."""
+def conversation(rng: random.Random, longest: int, more: Sequence[str] = ()) -> Conversation:
+    """A conversation of 1 to `longest` turns; the kinds in `more` come twice as often."""
+    weights = [weight * (1 + (kind in more)) for kind, weight in KINDS.items()]
     turns = 1 if rng.random() < 0.4 else rng.randint(2, longest)
     talked = Conversation(system_prompt(rng), [], thought=rng.random() < 0.08)
     last = None
-    for kind in rng.choices(list(_KINDS), list(_KINDS.values()), k=turns):
+    for kind in rng.choices(list(KINDS), weights, k=turns):
         last = exchange(rng, kind, last)
         question = _noise(rng, last.question)
         talked.turns.append(Answer(question, last.answer, last.unlearned))

@@ -169,9 +169,11 @@ def beyond_limits(rng: random.Random) -> Exchange:
     a, b = rng.choice([(a, b), (b, a)])
     if rng.random() < 0.3:
         op, a, b = "×", rng.randint(13, 99), rng.randint(13, 99)
-    template = rng.choice(phrases.EXPRESSIONS[language])
-    question = vary(rng, template).format(e=expression(rng, a, op, b))
+    asked = expression(rng, a, op, b)
     if rng.random() < 0.25:
-        division = f"{rng.randint(0, 99)} {rng.choice(['/', '÷'])} {rng.randint(1, 99)}"
-        question = vary(rng, template).format(e=division)
+        sign = rng.choice(["/", "÷", " / ", " ÷ "])
+        asked = f"{rng.randint(0, 99)}{sign}{rng.randint(1, 99)}"
+    question = vary(rng, rng.choice(phrases.EXPRESSIONS[language])).format(e=asked)
+    # A bare expression has no language; the answer is then English.
+    language = "zh" if any("一" <= letter <= "鿿" for letter in question) else "en"
     return Exchange("limits", question, LIMITS[language], language)

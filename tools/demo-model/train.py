@@ -36,29 +36,30 @@ WARM_UP = 100
 LEARNED_PART = 0.4
 
 
-def make_rows(tokenizer: Tokenizer, seed: str, rows: int, length: int) -> Rows:
-    """One step's documents; the same seed gives the same ones."""
-    rng = random.Random(seed)
+def make_rows(tokenizer: Tokenizer, step: int, options: argparse.Namespace) -> Rows:
+    """One step's documents; the same options give the same ones."""
+    rng = random.Random(f"{options.seed} {step}")
+    rows, length = options.rows, options.length
     packer = Packer(rows, length)
     misses = 0
     while misses < 2 * rows:
         if rng.random() < 0.03:
             document = encode_plain(tokenizer, *documents.bare_equation(rng))
         else:
-            talked = documents.conversation(rng, longest=max(length // 28, 2))
+            talked = documents.conversation(rng, max(length // 28, 2), options.more)
             document = encode(tokenizer, talked)
         misses += not packer.add(document)
     return packer.rows
 
 
-def batches(tokenizer: Tokenizer, first: int, last: int, seed: int, rows: int, length: int):
-    """Batches for the steps from `first` to `last`, made by a thread beside the training."""
+def batches(tokenizer: Tokenizer, first: int, options: argparse.Namespace):
+    """Batches for the steps after `first`, made by a thread beside the training."""
     ready = queue.Queue(maxsize=8)
-    learned = int(LEARNED_PART * rows * length)
+    learned = int(LEARNED_PART * options.rows * options.length)
 
     def make():
-        for step in range(first, last):
-            packed = make_rows(tokenizer, f"{seed} {step}", rows, length)
+        for step in range(first, options.steps):
+            packed = make_rows(tokenizer, step, options)
             places, targets, _ = packed.targets()
             places, targets = places[:learned], targets[:learned]
             missing = learned - len(places)
@@ -67,7 +68,7 @@ def batches(tokenizer: Tokenizer, first: int, last: int, seed: int, rows: int, l
             ready.put((packed.tokens, packed.owner, places, targets, weights))
 
     threading.Thread(target=make, daemon=True).start()
-    for _ in range(first, last):
+    for _ in range(first, options.steps):
         yield ready.get()
 
 
@@ -135,6 +136,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--decay", type=int, default=0, help="how many steps the rate falls")
     parser.add_argument("--rows", type=int, default=32)
     parser.add_argument("--length", type=int, default=128)
+    parser.add_argument("--more", nargs="*", default=[], choices=documents.KINDS, metavar="KIND")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--every", type=int, default=100, help="steps between checkpoints")
     return parser.parse_args()
@@ -159,8 +161,7 @@ def main() -> None:
 
     items = held_out.items(200, seed=2)
     values, begin = [], time.monotonic()
-    source = batches(tokenizer, first, options.steps, options.seed, options.rows, options.length)
-    for step, batch in enumerate(source, first + 1):
+    for step, batch in enumerate(batches(tokenizer, first, options), first + 1):
         value, gradient = gradient_of(weights, batch)
         weights, state = update(weights, state, gradient)
         values.append(float(value))
