@@ -23,6 +23,16 @@ impl Meter {
         stats.step_tokens += batch.tokens() as u64;
     }
 
+    /// Texts of one request were embedded, so long after it arrived.
+    pub(crate) fn embedded(&self, texts: usize, tokens: usize, after: Duration) {
+        let mut stats = self.0.lock();
+        stats.steps += 1;
+        stats.step_sequences += texts as u64;
+        stats.step_tokens += tokens as u64;
+        stats.prompt_tokens += tokens as u64;
+        observe(&mut stats.time_to_first_token, after);
+    }
+
     /// How full the engine is.
     pub(crate) fn level(&self, now: &Stats) {
         let mut stats = self.0.lock();

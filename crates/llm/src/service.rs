@@ -65,7 +65,7 @@ pub struct Handle {
     meter: Arc<Meter>,
 }
 
-/// The end of the loop.
+/// The end of a thread that owns a model.
 #[derive(Debug)]
 pub struct Ending(oneshot::Receiver<Result<(), String>>);
 
@@ -90,10 +90,11 @@ pub fn start(
         let _ = ended.send(outcome.map_err(|panic| words_of(&*panic)));
     })?;
     let handle = Handle { commands, max_model_len: settings.engine.max_model_len, meter };
-    Ok((handle, Ending(ending)))
+    Ok((handle, Ending::new(ending)))
 }
 
-fn words_of(panic: &(dyn Any + Send)) -> String {
+/// What a panic said.
+pub(crate) fn words_of(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     text.unwrap_or("the engine panicked without a word").to_owned()
@@ -156,13 +157,17 @@ impl Handle {
 }
 
 impl Ending {
-    /// Waits until the loop has ended, and says why if it should not have.
+    pub(crate) const fn new(ended: oneshot::Receiver<Result<(), String>>) -> Self {
+        Self(ended)
+    }
+
+    /// Waits until the thread has ended, and says why if it should not have.
     ///
     /// # Errors
     /// The words of the panic.
     ///
     /// # Cancel safety
-    /// Dropping it changes nothing; the loop goes on.
+    /// Dropping it changes nothing; the thread goes on.
     pub async fn wait(&mut self) -> Result<(), String> {
         (&mut self.0).await.unwrap_or_else(|_| Err("the engine ended without a word".into()))
     }

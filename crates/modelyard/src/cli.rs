@@ -72,6 +72,8 @@ Examples:
 pub(crate) enum WorkerCommand {
     /// Run the built-in worker that the variable `MODELYARD_WORKER` describes.
     Builtin,
+    /// Run the language model that the variable `MODELYARD_WORKER` describes.
+    Llm,
 }
 
 /// The pages that are made from the program.

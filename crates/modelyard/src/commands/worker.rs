@@ -1,6 +1,8 @@
 //! `modelyard worker`: a worker that is part of this program, as a process of its own.
 
-use std::env;
+mod llm;
+
+use std::{env, future::Future};
 
 use api::worker::LAUNCH_ENV;
 use telemetry::{
@@ -14,7 +16,6 @@ use super::Surroundings;
 use crate::{VERSION, cli::WorkerCommand, failure::Failure, signals::Stop};
 
 pub(super) fn run(command: WorkerCommand, around: &Surroundings) -> Result<(), Failure> {
-    let WorkerCommand::Builtin = command;
     let launch = launch()?;
     let settings = LogSettings {
         levels: level(around),
@@ -24,24 +25,45 @@ pub(super) fn run(command: WorkerCommand, around: &Surroundings) -> Result<(), F
     };
     let dropped = Metrics::new(VERSION).log_lines_dropped();
     let _log = log::start(&settings, dropped).map_err(|error| Failure::from_error(&error))?;
+    match command {
+        WorkerCommand::Builtin => run_builtin(launch),
+        WorkerCommand::Llm => llm::run(launch, around),
+    }
+}
+
+fn run_builtin(launch: WorkerLaunch) -> Result<(), Failure> {
     let worker = builtin::by_name(&launch.implementation)
         .and_then(|kind| kind.worker(&launch))
         .map_err(|error| Failure::misuse(types::chain(&error)))?;
+    until_stopped(|stop| async move {
+        let served = worker.serve(launch, stop.drain).await;
+        served.map_err(|error| Failure::from_error(&error))
+    })
+}
+
+/// Runs until the work is done, the server is gone, or a second signal says to end at once. The
+/// first one is for the work itself.
+fn until_stopped<W>(work: impl FnOnce(Stop) -> W) -> Result<(), Failure>
+where
+    W: Future<Output = Result<(), Failure>>,
+{
     // One thread answers tens of thousands of echoes per second; more would only take processors
-    // from the server.
+    // from the server, or from the engine.
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| super::no_runtime(&error))?;
-    runtime.block_on(async {
+    let outcome = runtime.block_on(async {
         let stop = Stop::on_signals().map_err(|error| Failure::signals(&error))?;
-        let served = tokio::select! {
-            served = worker.serve(launch, stop.drain.clone()) => served,
+        tokio::select! {
+            done = work(stop.clone()) => done,
             () = worker::lifeline() => Ok(()),
             () = stop.at_once.cancelled() => Ok(()),
-        };
-        served.map_err(|error| Failure::from_error(&error))
-    })
+        }
+    });
+    // Whatever still works in the background works for nobody.
+    runtime.shutdown_background();
+    outcome
 }
 
 fn launch() -> Result<WorkerLaunch, Failure> {
