@@ -160,9 +160,8 @@ impl Recipe<'_> {
             RecipeRows::Gated { gate, up } => {
                 let shape = (gate.rows(), shape.1);
                 let gate = |row, out: &mut [f32]| gate.read_rows(row, out);
-                Linear::pack_gated(cpu, format, shape, slab, gate, |row, out| {
-                    up.read_rows(row, out)
-                })
+                let up = |row, out: &mut [f32]| up.read_rows(row, out);
+                Linear::pack_gated(cpu, format, shape, slab, gate, up)
             }
         };
         // Source and packed weights are never resident together for longer than this.

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use kernels::bf16;
+
 use super::WeightsFile;
 
 /// The element types that we read. All are converted to f32 without loss.
@@ -52,9 +54,7 @@ impl Tensor<'_> {
         let start = (first * self.width * size).min(data.len());
         let data = &data[start..];
         match self.dtype {
-            Dtype::Bf16 => {
-                fill(out, data, |b: [u8; 2]| f32::from_bits(u32::from(u16::from_le_bytes(b)) << 16))
-            }
+            Dtype::Bf16 => fill(out, data, |b: [u8; 2]| bf16::to_f32(u16::from_le_bytes(b))),
             Dtype::F16 => fill(out, data, |b: [u8; 2]| from_f16(u16::from_le_bytes(b))),
             Dtype::F32 => fill(out, data, f32::from_le_bytes),
         }

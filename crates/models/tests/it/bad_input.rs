@@ -11,7 +11,7 @@ use crate::fixture::Copy;
 /// The whole chain of the error that opening gives, without the directory's name.
 #[track_caller]
 fn refusal(copy: &Copy) -> String {
-    let error = Source::open(&copy.root()).err().expect("it should be refused");
+    let error = Source::open(&copy.root()).unwrap_err();
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
