@@ -70,6 +70,8 @@ pub struct EncodeError {
 #[derive(Debug, Clone)]
 pub struct Tokenizer {
     inner: Arc<HfTokenizer>,
+    /// Its highest token.
+    highest: TokenId,
     path: PathBuf,
 }
 
@@ -108,7 +110,7 @@ impl Tokenizer {
             Some(token) if token as usize >= vocab_size => {
                 Err(TokenizerError::Mismatch { path, token, vocab_size })
             }
-            Some(_) => Ok(Self { inner: Arc::new(inner), path }),
+            Some(highest) => Ok(Self { inner: Arc::new(inner), highest, path }),
         }
     }
 
@@ -133,7 +135,7 @@ impl Tokenizer {
     /// # Errors
     /// [`TokenizerError::Decoder`] if tokens are not made of bytes in a way known here.
     pub fn vocabulary(&self) -> Result<Vocabulary, TokenizerError> {
-        Vocabulary::of(&self.inner)
+        Vocabulary::of(&self.inner, self.highest)
             .map_err(|source| TokenizerError::Decoder { path: self.path.clone(), source })
     }
 }

@@ -26,16 +26,16 @@ pub struct Vocabulary {
 }
 
 impl Vocabulary {
-    pub(crate) fn of(tokenizer: &HfTokenizer) -> Result<Self, Unsupported> {
+    /// Of the tokens up to `highest`.
+    pub(crate) fn of(tokenizer: &HfTokenizer, highest: TokenId) -> Result<Self, Unsupported> {
         let decoder = tokenizer.get_decoder().map(serde_json::to_value);
         let decoder = decoder.transpose().unwrap_or_default().unwrap_or_default();
         let mut spelling = Spelling::default();
         spelling.read(&decoder)?;
         let alphabet = byte_alphabet();
-        let mut words: Vec<(TokenId, Vec<u8>, bool)> = tokenizer
-            .get_vocab(false)
-            .into_iter()
-            .map(|(piece, id)| (id, spelling.bytes(&piece, &alphabet), false))
+        let mut words: Vec<(TokenId, Vec<u8>, bool)> = (0..=highest)
+            .filter_map(|id| Some((id, tokenizer.id_to_token(id)?)))
+            .map(|(id, piece)| (id, spelling.bytes(&piece, &alphabet), false))
             .collect();
         // Added tokens stand for themselves, and may stand in the vocabulary as well.
         let added = tokenizer.get_added_tokens_decoder();

@@ -7,7 +7,7 @@ use crate::testing;
 
 fn of(json: &serde_json::Value) -> Vocabulary {
     let tokenizer = HfTokenizer::from_bytes(json.to_string()).unwrap();
-    Vocabulary::of(&tokenizer).unwrap()
+    Vocabulary::of(&tokenizer, 300).unwrap()
 }
 
 /// In the manner of sentencepiece: `▁` for a space, `<0x0A>` for bytes without a letter.
