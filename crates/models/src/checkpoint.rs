@@ -65,6 +65,11 @@ impl Checkpoint {
         Ok(checkpoint)
     }
 
+    /// Numbers in all tensors.
+    pub(crate) fn parameters(&self) -> usize {
+        self.tensors.values().map(|entry| entry.shape.iter().product::<usize>()).sum()
+    }
+
     fn add(&mut self, path: &Path) -> Result<(), LoadError> {
         let unreadable = |source: io::Error| LoadError::Read { path: path.into(), source };
         let broken = |source: SafeTensorError| LoadError::Weights {

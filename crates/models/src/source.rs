@@ -74,6 +74,11 @@ impl Source {
         }
     }
 
+    /// Numbers that the checkpoint holds, biases and norms included.
+    pub fn parameters(&self) -> usize {
+        self.checkpoint.parameters()
+    }
+
     /// Tokens of one sequence at most.
     pub fn max_positions(&self) -> usize {
         match &self.config {
