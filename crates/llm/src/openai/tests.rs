@@ -7,8 +7,9 @@ use crate::testing::{folder, stamp, text_side, token, write};
 use crate::text::TextSide;
 
 fn with(fields: Value) -> Value {
+    let Value::Object(fields) = fields else { panic!("fields of a request") };
     let mut request = json!({"messages": [{"role": "user", "content": "Hi"}]});
-    request.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    request.as_object_mut().unwrap().extend(fields);
     request
 }
 

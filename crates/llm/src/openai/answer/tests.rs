@@ -20,14 +20,14 @@ struct Story {
     sent: Vec<u8>,
 }
 
-fn chat(request: Value) -> Story {
+fn chat(request: &Value) -> Story {
     let text = text_side();
     let mut call = text.chat(request.to_string().as_bytes(), &stamp()).unwrap();
     let sent = call.answer.begin().concat();
     Story { text, call, sent }
 }
 
-fn completion(request: Value) -> Story {
+fn completion(request: &Value) -> Story {
     let text = text_side();
     let mut call = text.completion(request.to_string().as_bytes(), &stamp()).unwrap();
     let sent = call.answer.begin().concat();
@@ -68,7 +68,8 @@ fn hello() -> Value {
 }
 
 fn with(mut request: Value, fields: Value) -> Value {
-    request.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    let Value::Object(fields) = fields else { panic!("fields of a request") };
+    request.as_object_mut().unwrap().extend(fields);
     request
 }
 
@@ -78,7 +79,7 @@ fn tools() -> Value {
 
 #[test]
 fn a_whole_chat_answer() {
-    let answer = chat(hello()).says(0, "the end", Ended::Stop).whole();
+    let answer = chat(&hello()).says(0, "the end", Ended::Stop).whole();
     assert_eq!(
         answer,
         json!({
@@ -95,7 +96,7 @@ fn a_whole_chat_answer() {
 #[test]
 fn a_streamed_chat_answer() {
     let request = with(hello(), json!({"stream": true, "stream_options": {"include_usage": true}}));
-    let events = chat(request).says(0, "the end", Ended::Length).events();
+    let events = chat(&request).says(0, "the end", Ended::Length).events();
     let deltas: Vec<&Value> = events.iter().filter_map(|event| event["choices"].get(0)).collect();
     assert_eq!(deltas[0]["delta"], json!({"role": "assistant", "content": ""}));
     let said: String =
@@ -115,14 +116,14 @@ fn a_streamed_chat_answer() {
 
 #[test]
 fn usage_is_streamed_only_if_asked_for() {
-    let events = chat(with(hello(), json!({"stream": true}))).says(0, "in", Ended::Stop).events();
+    let events = chat(&with(hello(), json!({"stream": true}))).says(0, "in", Ended::Stop).events();
     assert!(events.iter().all(|event| event.get("usage").is_none()));
 }
 
 #[test]
 fn thoughts_and_calls_have_fields_of_their_own() {
     let text = "<think>\nhm\n</think>\n\nI look.<tool_call>\n{\"name\": \"find\", \"arguments\": {\"q\": 1}}\n</tool_call>";
-    let answer = chat(with(hello(), json!({"tools": tools()}))).says(0, text, Ended::Stop).whole();
+    let answer = chat(&with(hello(), json!({"tools": tools()}))).says(0, text, Ended::Stop).whole();
     assert_eq!(
         answer["choices"][0]["message"],
         json!({
@@ -138,7 +139,7 @@ fn thoughts_and_calls_have_fields_of_their_own() {
 #[test]
 fn a_message_that_only_calls_has_no_content() {
     let text = "<tool_call>\n{\"name\": \"find\", \"arguments\": {}}\n</tool_call>";
-    let answer = chat(with(hello(), json!({"tools": tools()}))).says(0, text, Ended::Stop).whole();
+    let answer = chat(&with(hello(), json!({"tools": tools()}))).says(0, text, Ended::Stop).whole();
     assert_eq!(answer["choices"][0]["message"]["content"], Value::Null);
 }
 
@@ -146,7 +147,7 @@ fn a_message_that_only_calls_has_no_content() {
 fn calls_are_streamed_in_pieces_with_their_number() {
     let call = "<tool_call>\n{\"name\": \"find\", \"arguments\": {\"q\": 1}}\n</tool_call>\n";
     let request = with(hello(), json!({"tools": tools(), "stream": true}));
-    let events = chat(request).says(0, &call.repeat(2), Ended::Stop).events();
+    let events = chat(&request).says(0, &call.repeat(2), Ended::Stop).events();
     let mut calls: Vec<(Value, String)> = Vec::new();
     for piece in events.iter().filter_map(|event| event["choices"][0]["delta"]["tool_calls"].get(0))
     {
@@ -168,7 +169,7 @@ fn calls_are_streamed_in_pieces_with_their_number() {
 
 #[test]
 fn choices_are_told_apart_and_their_prompt_counts_once() {
-    let story = chat(with(hello(), json!({"n": 2, "seed": 9})));
+    let story = chat(&with(hello(), json!({"n": 2, "seed": 9})));
     let seeds: Vec<u64> = story.call.sequences.iter().map(|wanted| wanted.sampling.seed).collect();
     assert_eq!(seeds, [9, 10]);
     let answer = story.says(1, "in", Ended::Stop).says(0, "the", Ended::Length).whole();
@@ -187,7 +188,7 @@ fn choices_are_told_apart_and_their_prompt_counts_once() {
 #[test]
 fn log_probabilities_of_a_chat() {
     let request = with(hello(), json!({"logprobs": true, "top_logprobs": 2}));
-    let story = chat(request);
+    let story = chat(&request);
     assert_eq!(story.call.sequences[0].sampling.logprobs, Some(2));
     let answer = story.says(0, "inthe", Ended::Stop).whole();
     let content = answer["choices"][0]["logprobs"]["content"].as_array().unwrap();
@@ -200,9 +201,9 @@ fn log_probabilities_of_a_chat() {
 #[test]
 fn streamed_log_probabilities_are_those_of_the_whole_answer() {
     let request = with(hello(), json!({"logprobs": true, "stop": ["inthex"]}));
-    let whole = chat(request.clone()).says(0, "inthe and", Ended::Stop).whole();
+    let whole = chat(&request).says(0, "inthe and", Ended::Stop).whole();
     let events =
-        chat(with(request, json!({"stream": true}))).says(0, "inthe and", Ended::Stop).events();
+        chat(&with(request, json!({"stream": true}))).says(0, "inthe and", Ended::Stop).events();
     let streamed: Vec<Value> = events
         .iter()
         .filter_map(|event| event["choices"][0]["logprobs"]["content"].as_array())
@@ -215,7 +216,7 @@ fn streamed_log_probabilities_are_those_of_the_whole_answer() {
 #[test]
 fn a_whole_completion() {
     let request = json!({"prompt": ["a", "b"], "n": 2, "echo": true});
-    let mut story = completion(request);
+    let mut story = completion(&request);
     assert_eq!(story.call.sequences.len(), 4);
     for sequence in 0..4 {
         story = story.says(sequence, " the", Ended::Length);
@@ -232,7 +233,7 @@ fn a_whole_completion() {
 #[test]
 fn log_probabilities_of_a_completion_are_four_lists() {
     let answer =
-        completion(json!({"prompt": "a", "logprobs": 1})).says(0, "inthe", Ended::Stop).whole();
+        completion(&json!({"prompt": "a", "logprobs": 1})).says(0, "inthe", Ended::Stop).whole();
     let lists = &answer["choices"][0]["logprobs"];
     assert_eq!(lists["tokens"], json!(["in", "the"]));
     assert_eq!(lists["text_offset"], json!([0, 2]));
@@ -243,7 +244,7 @@ fn log_probabilities_of_a_completion_are_four_lists() {
 #[test]
 fn a_streamed_completion_begins_with_the_echo() {
     let request = json!({"prompt": "a", "echo": true, "stream": true, "stream_options": {"include_usage": true}});
-    let events = completion(request).says(0, " the", Ended::Stop).events();
+    let events = completion(&request).says(0, " the", Ended::Stop).events();
     let text: String =
         events.iter().filter_map(|event| event["choices"][0]["text"].as_str()).collect();
     assert_eq!(text, "a the");
@@ -253,7 +254,7 @@ fn a_streamed_completion_begins_with_the_echo() {
 #[test]
 fn a_text_of_markup_is_not_parsed() {
     let text = "<think>a</think><tool_call>";
-    let answer = completion(json!({"prompt": "a"})).says(0, text, Ended::Stop).whole();
+    let answer = completion(&json!({"prompt": "a"})).says(0, text, Ended::Stop).whole();
     assert_eq!(answer["choices"][0]["text"], text);
 }
 
@@ -273,7 +274,7 @@ fn what_ai_platform_is_answered() {
 
 #[test]
 fn a_stream_that_cannot_go_on_says_why() {
-    let story = chat(with(hello(), json!({"stream": true})));
+    let story = chat(&with(hello(), json!({"stream": true})));
     let error = ApiError::new(types::ErrorCode::InternalError, "the grammar failed");
     let frame = String::from_utf8(story.call.answer.failed(&error).to_vec()).unwrap();
     assert!(frame.starts_with(
@@ -292,9 +293,9 @@ proptest! {
         ], 0..8),
     ) {
         let (text, request) = (parts.concat(), with(hello(), json!({"tools": tools()})));
-        let whole = chat(request.clone()).says(0, &text, Ended::Stop).whole();
+        let whole = chat(&request).says(0, &text, Ended::Stop).whole();
         let message = &whole["choices"][0]["message"];
-        let events = chat(with(request, json!({"stream": true}))).says(0, &text, Ended::Stop).events();
+        let events = chat(&with(request, json!({"stream": true}))).says(0, &text, Ended::Stop).events();
         let join = |field: &str| -> String {
             events.iter().filter_map(|event| event["choices"][0]["delta"][field].as_str()).collect()
         };
