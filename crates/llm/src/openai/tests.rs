@@ -172,9 +172,19 @@ fn end_tokens_can_be_ignored_and_added() {
     assert_eq!(call.sequences[0].stop_tokens, [5]);
 }
 
+/// Each chat is refused: the field, and some of the words.
+fn blamed(cases: &[(Value, &str, &str)]) {
+    for (fields, param, words) in cases {
+        let error = refused(chat(&with(fields.clone())));
+        assert_eq!(error.param.as_deref(), Some(*param), "{fields}: {error}");
+        assert!(error.message.contains(words), "{fields}: {error}");
+        assert_eq!(error.status(), 400, "{fields}");
+    }
+}
+
 #[test]
-fn the_field_at_fault_is_named() {
-    for (fields, param, words) in [
+fn the_part_of_a_conversation_at_fault_is_named() {
+    blamed(&[
         (json!({"messages": []}), "messages", "No messages provided"),
         (json!({"messages": "Hi"}), "messages", "`messages`: invalid type: string"),
         (
@@ -193,6 +203,32 @@ fn the_field_at_fault_is_named() {
             "messages[0].content[0]",
             "of type `image_url`; this model takes text",
         ),
+        (json!({"tool_choice": "required"}), "tool_choice", "needs `tools`"),
+        (json!({"tools": weather(), "tool_choice": "must"}), "tool_choice", "not `must`"),
+        (
+            json!({"tools": weather(), "tool_choice": {"type": "function", "function": {"name": "rain"}}}),
+            "tool_choice.function.name",
+            "`rain`, which is not among",
+        ),
+        (
+            json!({"tools": [{"type": "search", "function": {"name": "a"}}]}),
+            "tools[0].type",
+            "not `search`",
+        ),
+        (
+            json!({"tools": [{"type": "function", "function": {"name": ""}}]}),
+            "tools[0].function.name",
+            "1 to 64 bytes",
+        ),
+        (json!({"functions": []}), "functions", "use `tools`"),
+        (json!({"chat_template": "x"}), "chat_template", "not supported"),
+        (json!({"continue_final_message": true}), "continue_final_message", "not supported"),
+    ]);
+}
+
+#[test]
+fn the_number_at_fault_is_named() {
+    blamed(&[
         (
             json!({"temperature": "hot"}),
             "temperature",
@@ -221,26 +257,12 @@ fn the_field_at_fault_is_named() {
         (json!({"stop_token_ids": [300]}), "stop_token_ids", "from 0 to 299"),
         (json!({"top_logprobs": 3}), "top_logprobs", "needs `logprobs`"),
         (json!({"logprobs": true, "top_logprobs": 21}), "top_logprobs", "from 0 to 20"),
-        (json!({"tool_choice": "required"}), "tool_choice", "needs `tools`"),
-        (json!({"tools": weather(), "tool_choice": "must"}), "tool_choice", "not `must`"),
-        (
-            json!({"tools": weather(), "tool_choice": {"type": "function", "function": {"name": "rain"}}}),
-            "tool_choice.function.name",
-            "`rain`, which is not among",
-        ),
-        (
-            json!({"tools": [{"type": "search", "function": {"name": "a"}}]}),
-            "tools[0].type",
-            "not `search`",
-        ),
-        (
-            json!({"tools": [{"type": "function", "function": {"name": ""}}]}),
-            "tools[0].function.name",
-            "1 to 64 bytes",
-        ),
-        (json!({"functions": []}), "functions", "use `tools`"),
-        (json!({"chat_template": "x"}), "chat_template", "not supported"),
-        (json!({"continue_final_message": true}), "continue_final_message", "not supported"),
+    ]);
+}
+
+#[test]
+fn the_shape_at_fault_is_named() {
+    blamed(&[
         (json!({"response_format": {"type": "yaml"}}), "response_format.type", "not `yaml`"),
         (
             json!({"response_format": {"type": "json_schema"}}),
@@ -262,12 +284,7 @@ fn the_field_at_fault_is_named() {
             "guided_regex",
             "forces a call",
         ),
-    ] {
-        let error = refused(chat(&with(fields.clone())));
-        assert_eq!(error.param.as_deref(), Some(param), "{fields}: {error}");
-        assert!(error.message.contains(words), "{fields}: {error}");
-        assert_eq!(error.status(), 400, "{fields}");
-    }
+    ]);
 }
 
 #[test]
