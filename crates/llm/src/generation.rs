@@ -123,7 +123,7 @@ impl Tokens {
 
 impl Guidance for Guide {
     fn mask(&mut self) -> Result<Option<TokenMask<'_>>, String> {
-        Self::mask(self).map_err(|error| error.to_string())
+        Self::mask(self).map(Some).map_err(|error| error.to_string())
     }
 
     fn accept(&mut self, token: TokenId) -> Result<(), String> {

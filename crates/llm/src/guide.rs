@@ -30,6 +30,8 @@ pub struct Guide {
     stage: Stage,
     marks: Marks,
     vocabulary: Arc<Vocabulary>,
+    /// The tokens of thoughts: all but those that would end the answer, which is still owed.
+    thoughts: Arc<SimpleVob>,
     /// The mask that was lent last.
     mask: SimpleVob,
 }
@@ -39,7 +41,7 @@ pub struct Guide {
 enum Stage {
     /// Thoughts may begin, or the answer.
     Beginning,
-    /// Anything goes until `</think>`. Holds the last bytes of the thoughts.
+    /// Anything but the end goes until `</think>`. Holds the last bytes of the thoughts.
     Thinking { seen: Vec<u8> },
     /// Right behind the thoughts: an empty line may follow, as models were taught. Holds how many
     /// line ends it may still have.
@@ -60,15 +62,15 @@ struct Marks {
 const LINE_ENDS_MAX: usize = 2;
 
 impl Guide {
-    /// The tokens that may follow; `None`: any. The stop tokens are among them where the answer
-    /// may end. Takes microseconds as a rule, a few milliseconds at worst.
+    /// The tokens that may follow. The stop tokens are among them where the answer may end, and
+    /// only there. Takes microseconds as a rule, a few milliseconds at worst.
     ///
     /// # Errors
     /// [`GuideError`] if the grammar became too complex; the answer cannot go on.
-    pub fn mask(&mut self) -> Result<Option<TokenMask<'_>>, GuideError> {
+    pub fn mask(&mut self) -> Result<TokenMask<'_>, GuideError> {
         let Marks { think_open, line_end, two_line_ends } = self.marks;
         let also = match self.stage {
-            Stage::Thinking { .. } => return Ok(None),
+            Stage::Thinking { .. } => return Ok(TokenMask(self.thoughts.as_slice())),
             Stage::Beginning => [think_open, None],
             Stage::BehindThoughts { line_ends: LINE_ENDS_MAX } => [line_end, two_line_ends],
             Stage::BehindThoughts { line_ends: 1 } => [line_end, None],
@@ -78,7 +80,7 @@ impl Guide {
         for token in also.into_iter().flatten() {
             self.mask.allow_token(token);
         }
-        Ok(Some(TokenMask(self.mask.as_slice())))
+        Ok(TokenMask(self.mask.as_slice()))
     }
 
     /// Goes on with the token that was sampled.

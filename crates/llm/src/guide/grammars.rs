@@ -14,7 +14,7 @@ use super::{
     grammar::{BadGrammar, Grammar, first_line},
 };
 use crate::{
-    parse::{THINK_OPEN, Thoughts},
+    parse::{THINK_CLOSE, THINK_OPEN, Thoughts},
     vocabulary::Vocabulary,
 };
 
@@ -25,6 +25,8 @@ const STEP_FUEL: u64 = 150_000;
 pub struct Grammars {
     factory: ParserFactory,
     vocabulary: Arc<Vocabulary>,
+    /// The tokens of thoughts.
+    thoughts: Arc<SimpleVob>,
     marks: Marks,
 }
 
@@ -61,7 +63,8 @@ impl Grammars {
             Ok(factory)
         }));
         let factory = made.map_err(|error| BadGrammar::because(first_line(&error.to_string())))?;
-        Ok(Self { factory, vocabulary, marks })
+        let thoughts = Arc::new(thoughts(&vocabulary));
+        Ok(Self { factory, vocabulary, thoughts, marks })
     }
 
     /// Makes the guide of one answer. Takes about a millisecond for a usual schema, and bounded
@@ -83,9 +86,29 @@ impl Grammars {
             Thoughts::Possible => Stage::Beginning,
             Thoughts::Open => Stage::Thinking { seen: Vec::new() },
         };
-        let vocabulary = Arc::clone(&self.vocabulary);
-        Ok(Guide { matcher, stage, marks: self.marks, vocabulary, mask: SimpleVob::new() })
+        let (vocabulary, thoughts) = (Arc::clone(&self.vocabulary), Arc::clone(&self.thoughts));
+        Ok(Guide {
+            matcher,
+            stage,
+            marks: self.marks,
+            vocabulary,
+            thoughts,
+            mask: SimpleVob::new(),
+        })
     }
+}
+
+/// All text, and what closes the thoughts; no end and no other mark, for the answer is still owed.
+fn thoughts(vocabulary: &Vocabulary) -> SimpleVob {
+    let mut mask = SimpleVob::alloc(vocabulary.len());
+    for token in (0..).take(vocabulary.len()) {
+        let bytes = vocabulary.bytes(token);
+        let is_close = bytes == THINK_CLOSE.as_bytes();
+        if is_close || !(bytes.is_empty() || vocabulary.is_special(token)) {
+            mask.allow_token(token);
+        }
+    }
+    mask
 }
 
 /// Special tokens are marked, so that no text is made of them.

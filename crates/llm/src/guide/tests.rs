@@ -74,7 +74,7 @@ impl Model {
 }
 
 fn allowed(guide: &mut Guide, token: TokenId) -> bool {
-    guide.mask().unwrap().is_none_or(|mask| mask.allows(token))
+    guide.mask().unwrap().allows(token)
 }
 
 fn json_of(schema: Value) -> Grammar {
@@ -184,6 +184,18 @@ fn the_grammar_waits_until_the_model_has_thought() {
         assert!(guide.is_done(), "{text}");
     }
     assert!(!allowed(&mut model.guide(&grammar), token("<think>")));
+}
+
+#[test]
+fn thoughts_do_not_end_the_answer_that_is_owed() {
+    let model = model();
+    let grammar = Grammar::Choice(vec!["in".into()]);
+    let mut guide = model.grammars.guide(&grammar, Thoughts::Open).unwrap();
+    for mark in ["<|im_end|>", "<|endoftext|>", "<|im_start|>"] {
+        assert!(!allowed(&mut guide, token(mark)), "{mark}");
+    }
+    assert!(allowed(&mut guide, token("</think>")) && allowed(&mut guide, 0));
+    assert!(!allowed(&mut guide, 290));
 }
 
 #[test]

@@ -41,6 +41,7 @@ impl TextSide {
         let choices = sampling::choices(fields, self.facts.max_sequences)?;
         let mut plan = self.plan(fields, stamp)?;
         plan.logprobs = logprobs;
+        plan.may_think = wants_thoughts(&request);
         plan.shape = merge(tools.forced, shape(fields)?)?;
         plan.format = Some(format);
         plan.calls_max = if tools.several { usize::MAX } else { 1 };
@@ -90,6 +91,13 @@ impl TextSide {
             }
         })
     }
+}
+
+/// Whether thoughts are asked for, and not only possible.
+fn wants_thoughts(request: &ChatRequest) -> bool {
+    let variables = request.chat_template_kwargs.as_ref();
+    let asked = variables.and_then(|variables| variables.get("enable_thinking")?.as_bool());
+    request.enable_thinking.or(asked).unwrap_or(false)
 }
 
 fn refuse_unsupported(request: &ChatRequest) -> Result<(), ApiError> {

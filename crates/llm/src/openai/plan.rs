@@ -30,6 +30,9 @@ pub(super) struct Plan {
     /// Log-probabilities are wanted, and this many of the likeliest tokens.
     pub(super) logprobs: Option<usize>,
     pub(super) shape: Option<Shape>,
+    /// An answer of a certain shape may begin with thoughts. If not, it begins at once: a model
+    /// that does not think by itself would lose its way in them.
+    pub(super) may_think: bool,
     /// How the parts of an answer are told apart; `None`: not at all.
     pub(super) format: Option<Format>,
     /// Calls of tools in one answer.
@@ -51,6 +54,7 @@ impl TextSide {
             ignores_end: fields.ignore_eos.unwrap_or(false),
             logprobs: None,
             shape: None,
+            may_think: false,
             format: None,
             calls_max: 0,
             is_start: false,
@@ -76,7 +80,11 @@ impl TextSide {
                 return Err(ApiError::invalid("ignore_eos", words));
             }
             Some((field, grammar)) => {
-                let thoughts = plan.format.map_or(Thoughts::None, |format| format.thoughts);
+                let thoughts = match plan.format.map(|format| format.thoughts) {
+                    Some(Thoughts::Possible) if plan.may_think => Thoughts::Possible,
+                    Some(Thoughts::Open) => Thoughts::Open,
+                    Some(Thoughts::Possible | Thoughts::None) | None => Thoughts::None,
+                };
                 let guide = self.guide(grammar, thoughts).map_err(|error| {
                     ApiError::invalid(*field, format!("`{field}` cannot be used: {error}"))
                 })?;

@@ -11,6 +11,8 @@ use super::ApiError;
 const STOPS_MAX: usize = 16;
 /// So much of the answer may have to be held back.
 const STOP_BYTES_MAX: usize = 1024;
+/// As this API bounds it; what is above is noise.
+const TEMPERATURE_MAX: f32 = 2.0;
 /// What a client may ask to see for each place.
 pub(super) const TOP_LOGPROBS_MAX: i64 = 20;
 
@@ -40,6 +42,10 @@ pub(super) fn params(
         seed: fields.seed.map_or(seed, i64::cast_unsigned),
         logprobs: None,
     };
+    if params.temperature > TEMPERATURE_MAX {
+        let words = format!("`temperature` must be from 0 to 2, not {}", params.temperature);
+        return Err(ApiError::invalid("temperature", words));
+    }
     params.check().map_err(|error| ApiError::invalid(error.field, error.to_string()))?;
     Ok(params)
 }

@@ -104,20 +104,23 @@ fn tools_are_shown_unless_they_are_not_to_be_called() {
 }
 
 #[test]
-fn whoever_must_call_is_guided() {
+fn whoever_must_call_begins_at_once_unless_asked_to_think() {
     let named = json!({"type": "function", "function": {"name": "weather"}});
-    for choice in [json!("required"), named] {
-        let mut call = chat(&with(json!({"tools": weather(), "tool_choice": choice}))).unwrap();
-        let guide = call.sequences[0].guide.as_mut().unwrap();
-        let mask = guide.mask().unwrap().unwrap();
-        assert!(mask.allows(token("<tool_call>")) && mask.allows(token("<think>")));
-        assert!(!mask.allows(0));
+    let kwargs = json!({"enable_thinking": true});
+    for (fields, thinks) in [
+        (json!({"tool_choice": "required"}), false),
+        (json!({"tool_choice": named}), false),
+        (json!({"tool_choice": "required", "enable_thinking": false}), false),
+        (json!({"tool_choice": "required", "enable_thinking": true}), true),
+        (json!({"tool_choice": "required", "chat_template_kwargs": kwargs}), true),
+    ] {
+        let mut request = with(fields.clone());
+        request["tools"] = weather();
+        let mut call = chat(&request).unwrap();
+        let mask = call.sequences[0].guide.as_mut().unwrap().mask().unwrap();
+        assert!(mask.allows(token("<tool_call>")) && !mask.allows(0), "{fields}");
+        assert_eq!(mask.allows(token("<think>")), thinks, "{fields}");
     }
-    let call = chat(&with(
-        json!({"tools": weather(), "enable_thinking": false, "tool_choice": "required"}),
-    ));
-    let mut guide = call.unwrap().sequences.remove(0).guide.unwrap();
-    assert!(!guide.mask().unwrap().unwrap().allows(token("<think>")));
 }
 
 #[test]
@@ -138,7 +141,7 @@ fn shapes_have_many_names() {
         let mut request = json!({"prompt": "x"});
         request.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
         let mut call = completion(&request).unwrap();
-        let mask = call.sequences[0].guide.as_mut().unwrap().mask().unwrap().unwrap();
+        let mask = call.sequences[0].guide.as_mut().unwrap().mask().unwrap();
         let [seven, letter] = ["7", "x"].map(|text| text_side().tokenizer.token(text).unwrap());
         assert!(mask.allows(seven) && !mask.allows(letter), "{fields}");
     }
@@ -148,7 +151,7 @@ fn shapes_have_many_names() {
     ] {
         let mut call = chat(&with(fields)).unwrap();
         let brace = text_side().tokenizer.token("{").unwrap();
-        assert!(call.sequences[0].guide.as_mut().unwrap().mask().unwrap().unwrap().allows(brace));
+        assert!(call.sequences[0].guide.as_mut().unwrap().mask().unwrap().allows(brace));
     }
     assert!(
         chat(&with(json!({"response_format": {"type": "text"}}))).unwrap().sequences[0]
@@ -235,6 +238,7 @@ fn the_number_at_fault_is_named() {
             "`temperature`: invalid type: string \"hot\", expected f64",
         ),
         (json!({"temperature": -1}), "temperature", "`temperature` must be from 0"),
+        (json!({"temperature": 2.1}), "temperature", "`temperature` must be from 0 to 2, not 2.1"),
         (json!({"top_p": 0}), "top_p", "must be above 0 and at most 1"),
         (json!({"top_k": -2}), "top_k", "must be from 0"),
         (json!({"min_p": 2}), "min_p", "from 0 to 1"),
