@@ -87,8 +87,8 @@ def system_prompt(rng: random.Random) -> str | None:
 
 
 def conversation(rng: random.Random, longest: int, more: Sequence[str] = ()) -> Conversation:
-    """A conversation of 1 to `longest` turns; the kinds in `more` come twice as often."""
-    weights = [weight * (1 + (kind in more)) for kind, weight in KINDS.items()]
+    """A conversation of 1 to `longest` turns; each mention in `more` adds a kind's share again."""
+    weights = [weight * (1 + more.count(kind)) for kind, weight in KINDS.items()]
     turns = 1 if rng.random() < 0.4 else rng.randint(2, longest)
     talked = Conversation(system_prompt(rng), [], thought=rng.random() < 0.08)
     last = None

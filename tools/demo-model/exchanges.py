@@ -108,7 +108,9 @@ def follow_up(rng: random.Random, last: int, language: str, keep: Keep) -> Excha
         b = rng.randint(0, LARGEST_FACTOR if op == "×" or rng.random() < 0.3 else LARGEST)
         if in_range(last, op, b) and not keep(split.pair_is_held_out(last, b)):
             continue
-        if not in_range(last, op, b) and keep is held:
+        beyond_table = op == "×" and last > LARGEST_FACTOR
+        if keep is held and (beyond_table or not in_range(last, op, b)):
+            op = rng.choice("+-")
             continue
         question = vary(rng, rng.choice(phrases.FOLLOW_UPS[op][language])).format(b=b)
         if not in_range(last, op, b):
@@ -118,14 +120,14 @@ def follow_up(rng: random.Random, last: int, language: str, keep: Keep) -> Excha
     return None
 
 
-def json(rng: random.Random, keep: Keep) -> Exchange:
+def json(rng: random.Random, keep: Keep, small: bool = False) -> Exchange:
     """A question that wants JSON.
 
     A schema may force another key or leave out the space. What a schema forces is not learned,
     only what follows it.
     """
     op = rng.choice("++--×")
-    a, b = draw_pair(rng, op, keep)
+    a, b = draw_pair(rng, op, keep, small)
     language = rng.choice(["en", "zh"])
     key, templates = "answer", phrases.JSON
     if rng.random() < 0.25:

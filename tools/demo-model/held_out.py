@@ -30,7 +30,7 @@ class Item:
 
 def _question(rng: random.Random, kind: str) -> Exchange:
     if kind == "JSON":
-        return exchanges.json(rng, held)
+        return exchanges.json(rng, held, small=True)
     if kind in ("+", "-", "×"):
         return exchanges.arithmetic(rng, kind, held, small=True)
     return exchanges.words(rng, *kind.split(), held)
