@@ -66,6 +66,23 @@ fn a_special_token_does_not_break_a_character() {
     assert_eq!(pieces(&tokens, options).concat(), "é");
 }
 
+#[test]
+fn the_space_before_the_first_word_belongs_to_a_text_that_goes_on() {
+    let words = vec![(0, b" Hi".to_vec(), false), (1, b"<s>".to_vec(), true)];
+    let vocabulary = Arc::new(Vocabulary::from_words(words, true));
+    let text = |is_start: bool| {
+        let options = TextOptions { skip_special: true, keep: vec![], is_start };
+        let mut detokenizer = Detokenizer::new(Arc::clone(&vocabulary), options);
+        let mut text = String::new();
+        for token in [1, 0, 0] {
+            detokenizer.push(token, &mut text);
+        }
+        text
+    };
+    assert_eq!(text(true), "Hi Hi");
+    assert_eq!(text(false), " Hi Hi");
+}
+
 proptest! {
     #[test]
     fn the_pieces_are_the_text_of_all_bytes(tokens in prop::collection::vec(0u32..280, 0..40)) {
