@@ -16,7 +16,7 @@ pub(crate) enum Ability {
 }
 
 impl Ability {
-    const fn word(self) -> &'static str {
+    pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Chat => "chat",
             Self::Embeddings => "embeddings",

@@ -1,7 +1,7 @@
 //! `/v1/*` and `/generate` go, untouched, to the worker or upstream server of the model that they
 //! name, or of the one that answers by default.
 
-use api::Body;
+use api::{Body, headers};
 use axum::{
     extract::{Request, State},
     response::Response,
@@ -78,12 +78,28 @@ async fn pass(gateway: &Gateway, ability: Ability, request: Request) -> Result<R
     let route = parts.uri.path_and_query().cloned();
     let route = route.unwrap_or_else(|| PathAndQuery::from_static("/"));
     let body = axum::body::Body::new(Body::full(bytes.clone()));
-    let passage = Passage { model, route, prefix };
-    let answer = pass_to(gateway, passage, Request::from_parts(parts, body)).await;
-    answer.map_err(|failure| match spec {
-        Some(spec) if spec.kind == ModelKind::Llm => not_loaded(failure),
-        _ => failure,
-    })
+    let passage = Passage { model: model.clone(), route, prefix };
+    match pass_to(gateway, passage, Request::from_parts(parts, body)).await {
+        Ok(answer) if lacks_route(&answer) => Err(cannot(ability, &model)),
+        Err(failure) if spec.is_some_and(|spec| spec.kind == ModelKind::Llm) => {
+            Err(not_loaded(failure))
+        }
+        answer => answer,
+    }
+}
+
+/// A worker tells this in the shape of its own errors, which clients of these paths do not read.
+fn lacks_route(answer: &Response) -> bool {
+    let code = answer.headers().get(headers::ERROR_CODE);
+    code.is_some_and(|code| code == ErrorCode::RouteNotFound.slug())
+}
+
+fn cannot(ability: Ability, model: &ModelName) -> Failure {
+    let word = ability.word();
+    let detail = format!(
+        "model {model} cannot do `{word}`; `capabilities` in GET /v1/models tells which can"
+    );
+    Failure::new(ErrorCode::RouteNotFound, detail)
 }
 
 fn named(bytes: &Bytes) -> Result<Named<'_>, Failure> {
