@@ -63,7 +63,6 @@ struct Model {
     rope: Rope,
     cache: KvCache,
     hidden: Rows,
-    qkv: Rows,
     queries: Queries,
     x: Activations,
     attended: Activations,
@@ -115,7 +114,6 @@ impl Model {
             rope: Rope::new(4096, &frequencies, 1.0),
             cache: KvCache::new(kv, HEADS, LAYERS, BLOCKS_PER_SEQUENCE * SEQUENCES + 64)?,
             hidden: Rows::new(ROWS, HIDDEN)?,
-            qkv: Rows::new(ROWS, HEADS.qkv_columns())?,
             queries: Queries::new(HEADS, ROWS)?,
             x: Activations::new(format, ROWS, HIDDEN)?,
             attended: Activations::new(format, ROWS, 2048)?,
@@ -141,8 +139,7 @@ impl Model {
         });
         let spans = Spans::new(&self.cache, spans)?;
         let tokens: Vec<u32> = (0..spans.rows()).map(|row| (row * 7919 % 11_000) as u32).collect();
-        let Self { cpu, layers, head, norm, head_norm, rope, cache, hidden, qkv, queries, .. } =
-            self;
+        let Self { cpu, layers, head, norm, head_norm, rope, cache, hidden, queries, .. } = self;
         let Self { x, attended, inner, predictions, parts, .. } = self;
         let norm = RmsNorm { weight: norm, epsilon: 1e-6 };
         let head_norm = Some(RmsNorm { weight: head_norm, epsilon: 1e-6 });
@@ -150,25 +147,24 @@ impl Model {
             query_norm: head_norm,
             key_norm: head_norm,
             rope: Some(rope),
-            score_scale: None,
+            ..QkPreparation::default()
         };
         parts.time("embed", || cpu.embed(head, &tokens, hidden));
         for (index, layer) in layers.iter().enumerate() {
             parts.time("norm", || cpu.rms_norm(hidden, norm, x));
-            parts.time("qkv", || cpu.linear(x, &layer.qkv, Output::Store { to: qkv, bias: None }));
-            parts.time("store", || {
-                cpu.store_qkv(qkv, &spans, &preparation, queries, (cache, index))
+            parts.time("project", || {
+                cpu.project((x, &layer.qkv), &spans, &preparation, queries, (cache, index));
             });
             parts.time("attend", || {
-                cpu.attend(queries, (cache, index), &spans, Mask::Causal, attended)
+                cpu.attend(queries, (cache, index), &spans, Mask::Causal, attended);
             });
             parts.time("o", || {
-                cpu.linear(attended, &layer.o, Output::Add { to: hidden, bias: None })
+                cpu.linear(attended, &layer.o, Output::Add { to: hidden, bias: None });
             });
             parts.time("norm", || cpu.rms_norm(hidden, norm, x));
             parts.time("gate-up", || cpu.linear(x, &layer.gate_up, Output::SwiGlu { to: inner }));
             parts.time("down", || {
-                cpu.linear(inner, &layer.down, Output::Add { to: hidden, bias: None })
+                cpu.linear(inner, &layer.down, Output::Add { to: hidden, bias: None });
             });
         }
         let last: Vec<usize> = spans.last_rows().collect();

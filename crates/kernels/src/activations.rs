@@ -5,10 +5,13 @@ use crate::{
     format::{ActivationFormat, WeightFormat},
     isa::multiversion,
     lanes,
+    linear::bf16_at,
     memory::{Buffer, MemoryError, Shared},
     tile,
 };
 
+/// The largest value of an 8-bit activation.
+const INT8_MAX: f32 = 127.0;
 /// The largest value of a 16-bit activation: `256 * 127 + 127`, so that both digits fit in int8.
 const INT16_MAX: f32 = 32_639.0;
 
@@ -18,8 +21,9 @@ pub struct Activations {
     format: ActivationFormat,
     tiles: Buffer<u8>,
     scales: Buffer<f32>,
-    /// f32 rows that are complete only when every thread has written its columns, and are quantised then.
-    staging: Buffer<f32>,
+    /// Rows that are complete only when every thread has written its columns, and are quantised then: bf16 for
+    /// those that become int8, which loses nothing that matters and halves the traffic, and f32 for int16.
+    staging: Buffer<u8>,
     capacity: usize,
     len: usize,
     columns: usize,
@@ -40,7 +44,7 @@ impl Activations {
             format,
             tiles: Buffer::zeroed(tiles * tile::BYTES)?,
             scales: Buffer::zeroed(capacity)?,
-            staging: Buffer::zeroed(capacity * Self::staging_stride(columns))?,
+            staging: Buffer::zeroed(capacity * Self::staging_stride(format, columns))?,
             capacity,
             len: 0,
             columns,
@@ -54,14 +58,20 @@ impl Activations {
         let tiles = capacity / tile::ROWS * columns.div_ceil(format.depth()) * format.planes();
         let staging = match format {
             ActivationFormat::Bf16 => 0,
-            _ => capacity * Self::staging_stride(columns) * size_of::<f32>(),
+            _ => capacity * Self::staging_stride(format, columns),
         };
         tiles * tile::BYTES + capacity * size_of::<f32>() + staging
     }
 
-    /// An odd number of cache lines, so that a column of rows does not share cache sets.
-    fn staging_stride(columns: usize) -> usize {
-        (columns.div_ceil(lanes::LANES) | 1) * lanes::LANES
+    /// Bytes from one staged row to the next: an odd number of cache lines, so that a column of rows does
+    /// not share cache sets.
+    fn staging_stride(format: ActivationFormat, columns: usize) -> usize {
+        let bytes = match format {
+            ActivationFormat::Bf16 => 0,
+            ActivationFormat::Int8 => 2 * columns,
+            ActivationFormat::Int16 => 4 * columns,
+        };
+        (bytes.div_ceil(tile::ROW_BYTES) | 1) * tile::ROW_BYTES
     }
 
     /// Rows in use.
@@ -73,6 +83,26 @@ impl Activations {
     /// Values of a row.
     pub fn columns(&self) -> usize {
         self.columns
+    }
+
+    /// Copies a row out, as far as the format kept it.
+    ///
+    /// # Panics
+    /// If `row` is not in use or `to` is not as long as a row.
+    pub fn read(&self, row: usize, to: &mut [f32]) {
+        assert!(row < self.len && to.len() == self.columns, "no such row, or another length");
+        let view = self.view();
+        let digit = |plane: &[u8], at: usize| f32::from(plane[at] as i8);
+        for (inner, to) in to.iter_mut().enumerate() {
+            let at = |bytes: usize| tile::a_offset(row, inner * bytes, view.depth_tiles);
+            *to = match self.format {
+                ActivationFormat::Bf16 => bf16_at(view.high, at(2)),
+                ActivationFormat::Int8 => digit(view.high, at(1)) * view.scales[row],
+                ActivationFormat::Int16 => {
+                    (256.0 * digit(view.high, at(1)) + digit(view.low, at(1))) * view.scales[row]
+                }
+            };
+        }
     }
 
     /// Sets how many rows are in use.
@@ -102,7 +132,7 @@ impl Activations {
             plane: self.capacity / tile::ROWS * depth_tiles * tile::BYTES,
             depth_tiles,
             columns: self.columns,
-            stride: Self::staging_stride(self.columns),
+            stride: Self::staging_stride(self.format, self.columns),
             tiles: self.tiles.shared(),
             scales: self.scales.shared(),
             staging: self.staging.shared(),
@@ -114,12 +144,13 @@ impl Activations {
         if self.format == ActivationFormat::Bf16 {
             return;
         }
-        let rows = self.len;
+        let (rows, columns) = (self.len, self.columns);
         let shared = self.shared();
         cpu.pool.run(rows, |worker| {
             while let Some(row) = worker.next() {
+                let values = worker.scratch.row(columns);
                 // SAFETY: each row is one unit, and what was staged is complete.
-                unsafe { shared.pack(cpu, row, shared.staged(row, 0, shared.columns)) };
+                unsafe { settle(cpu.isa, shared, row, values) };
             }
         });
     }
@@ -142,41 +173,138 @@ pub(crate) struct SharedActivations<'a> {
     plane: usize,
     depth_tiles: usize,
     scales: Shared<'a, f32>,
-    staging: Shared<'a, f32>,
+    staging: Shared<'a, u8>,
     stride: usize,
     pub(crate) columns: usize,
 }
 
 impl<'a> SharedActivations<'a> {
-    /// Writes a whole row.
+    /// Writes a whole row. Part of what a `multiversion!` body does.
     ///
     /// # Safety
     /// Meanwhile nobody else uses the row.
-    #[inline]
-    pub(crate) unsafe fn pack(self, cpu: &Cpu, row: usize, values: &[f32]) {
-        match self.format {
-            // SAFETY: the caller's promise.
-            ActivationFormat::Bf16 => unsafe { self.put_bf16(cpu, row, 0, values) },
-            ActivationFormat::Int8 => pack_int8(cpu.isa, self, row, values),
-            ActivationFormat::Int16 => pack_int16(cpu.isa, self, row, values),
+    #[inline(always)]
+    pub(crate) unsafe fn pack(self, row: usize, values: &[f32]) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match self.format {
+                ActivationFormat::Bf16 => self.put(row, 0, values),
+                ActivationFormat::Int8 => self.pack_int8(row, values),
+                ActivationFormat::Int16 => self.pack_int16(row, values),
+            }
         }
     }
 
-    /// Writes some columns of a bf16 row; `from` is a multiple of 16.
-    ///
-    /// # Safety
-    /// Meanwhile nobody else uses these columns of the row.
-    #[inline]
-    pub(crate) unsafe fn put_bf16(self, cpu: &Cpu, row: usize, from: usize, values: &[f32]) {
-        pack_bf16(cpu.isa, self, row, from, values);
-    }
-
-    /// Staged columns `from..from + length` of a row.
+    /// Writes some columns of a row, `from` being a multiple of 16; `settle` must follow when all are there.
     ///
     /// # Safety
     /// Meanwhile nobody else uses these columns of the row.
     #[inline(always)]
-    pub(crate) unsafe fn staged(self, row: usize, from: usize, length: usize) -> &'a mut [f32] {
+    pub(crate) unsafe fn put(self, row: usize, from: usize, values: &[f32]) {
+        match self.format {
+            ActivationFormat::Bf16 => {
+                for (chunk, values) in values.chunks(tile::COLUMNS).enumerate() {
+                    let inner = (from + chunk * tile::COLUMNS) * 2;
+                    // SAFETY: the caller's promise.
+                    let line = unsafe { self.line(row, inner, 0, values.len() * 2) };
+                    write_bf16(line, values);
+                }
+            }
+            ActivationFormat::Int8 => {
+                // SAFETY: as above.
+                let staged = unsafe { self.staged(row, 2 * from, 2 * values.len()) };
+                write_bf16(staged, values);
+            }
+            ActivationFormat::Int16 => {
+                // SAFETY: as above.
+                let staged = unsafe { self.staged(row, 4 * from, 4 * values.len()) };
+                for (to, value) in staged.chunks_exact_mut(4).zip(values) {
+                    to.copy_from_slice(&value.to_le_bytes());
+                }
+            }
+        }
+    }
+
+    /// Where sixteen columns of a row lie that `put` would write, as bf16 or, for int16, f32.
+    ///
+    /// # Safety
+    /// Meanwhile nobody else uses these columns of the row.
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    pub(crate) unsafe fn sixteen(self, row: usize, from: usize) -> &'a mut [u8] {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match self.format {
+                ActivationFormat::Bf16 => self.line(row, 2 * from, 0, 32),
+                ActivationFormat::Int8 => self.staged(row, 2 * from, 32),
+                ActivationFormat::Int16 => self.staged(row, 4 * from, 64),
+            }
+        }
+    }
+
+    /// Reads a staged row.
+    ///
+    /// # Safety
+    /// Meanwhile nobody else writes the row.
+    #[inline(always)]
+    unsafe fn read_staged(self, row: usize, values: &mut [f32]) {
+        if self.format == ActivationFormat::Int8 {
+            // SAFETY: the caller's promise.
+            let staged = unsafe { self.staged(row, 0, 2 * values.len()) };
+            for (value, from) in values.iter_mut().zip(staged.chunks_exact(2)) {
+                *value = bf16::to_f32(u16::from_le_bytes([from[0], from[1]]));
+            }
+        } else {
+            // SAFETY: the caller's promise.
+            let staged = unsafe { self.staged(row, 0, 4 * values.len()) };
+            for (value, from) in values.iter_mut().zip(staged.chunks_exact(4)) {
+                *value = f32::from_le_bytes([from[0], from[1], from[2], from[3]]);
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn pack_int8(self, row: usize, values: &[f32]) {
+        let max = lanes::abs_max(values);
+        let inverse = if max > 0.0 { INT8_MAX / max } else { 0.0 };
+        // SAFETY: the caller's promise.
+        unsafe { self.set_scale(row, max / INT8_MAX) };
+        for (chunk, values) in values.chunks(lanes::LANES).enumerate() {
+            // SAFETY: as above.
+            let line = unsafe { self.line(row, chunk * lanes::LANES, 0, values.len()) };
+            for (to, &value) in line.iter_mut().zip(values) {
+                *to = lanes::round(value * inverse) as u8;
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn pack_int16(self, row: usize, values: &[f32]) {
+        let max = lanes::abs_max(values);
+        let inverse = if max > 0.0 { INT16_MAX / max } else { 0.0 };
+        // SAFETY: the caller's promise.
+        unsafe { self.set_scale(row, max / INT16_MAX) };
+        for (chunk, values) in values.chunks(lanes::LANES).enumerate() {
+            let inner = chunk * lanes::LANES;
+            // SAFETY: as above; the planes do not overlap.
+            let (high, low) = unsafe {
+                (self.line(row, inner, 0, values.len()), self.line(row, inner, 1, values.len()))
+            };
+            for ((high, low), &value) in high.iter_mut().zip(low).zip(values) {
+                let whole = lanes::round(value * inverse);
+                // The low digit is signed, so the high one is rounded, not cut.
+                *high = ((whole + 128) >> 8) as u8;
+                *low = whole as u8;
+            }
+        }
+    }
+
+    /// Staged bytes of a row.
+    ///
+    /// # Safety
+    /// Meanwhile nobody else uses them.
+    #[inline(always)]
+    unsafe fn staged(self, row: usize, from: usize, length: usize) -> &'a mut [u8] {
         // SAFETY: the caller's promise.
         unsafe { self.staging.part(row * self.stride + from, length) }
     }
@@ -192,59 +320,31 @@ impl<'a> SharedActivations<'a> {
         unsafe { self.tiles.part(plane * self.plane + offset, length) }
     }
 
+    /// # Safety
+    /// Meanwhile nobody else uses the row.
     #[inline(always)]
-    fn set_scale(self, row: usize, scale: f32) {
-        // SAFETY: only the thread that packs a row sets its scale.
+    unsafe fn set_scale(self, row: usize, scale: f32) {
+        // SAFETY: the caller's promise.
         let place = unsafe { self.scales.part(row, 1) };
         place[0] = scale;
     }
 }
 
-multiversion! {
-    fn pack_bf16(to: SharedActivations<'_>, row: usize, from: usize, values: &[f32]) {
-        for (chunk, values) in values.chunks(lanes::LANES).enumerate() {
-            let inner = (from + chunk * lanes::LANES) * 2;
-            // SAFETY: these columns of the row are the caller's.
-            let line = unsafe { to.line(row, inner, 0, values.len() * 2) };
-            for (to, &value) in line.chunks_exact_mut(2).zip(values) {
-                to.copy_from_slice(&bf16::from_f32(value).to_le_bytes());
-            }
-        }
+#[inline(always)]
+fn write_bf16(to: &mut [u8], values: &[f32]) {
+    for (to, &value) in to.chunks_exact_mut(2).zip(values) {
+        to.copy_from_slice(&bf16::from_f32(value).to_le_bytes());
     }
 }
 
 multiversion! {
-    fn pack_int8(to: SharedActivations<'_>, row: usize, values: &[f32]) {
-        let max = lanes::abs_max(values);
-        let inverse = if max > 0.0 { 127.0 / max } else { 0.0 };
-        to.set_scale(row, max / 127.0);
-        for (chunk, values) in values.chunks(lanes::LANES).enumerate() {
-            // SAFETY: the row is the caller's.
-            let line = unsafe { to.line(row, chunk * lanes::LANES, 0, values.len()) };
-            for (to, &value) in line.iter_mut().zip(values) {
-                *to = lanes::round(value * inverse) as u8;
-            }
-        }
-    }
-}
-
-multiversion! {
-    fn pack_int16(to: SharedActivations<'_>, row: usize, values: &[f32]) {
-        let max = lanes::abs_max(values);
-        let inverse = if max > 0.0 { INT16_MAX / max } else { 0.0 };
-        to.set_scale(row, max / INT16_MAX);
-        for (chunk, values) in values.chunks(lanes::LANES).enumerate() {
-            let inner = chunk * lanes::LANES;
-            // SAFETY: the row is the caller's; the planes do not overlap.
-            let high = unsafe { to.line(row, inner, 0, values.len()) };
-            // SAFETY: as above.
-            let low = unsafe { to.line(row, inner, 1, values.len()) };
-            for ((high, low), &value) in high.iter_mut().zip(low).zip(values) {
-                let whole = lanes::round(value * inverse);
-                // The low digit is signed, so the high one is rounded, not cut.
-                *high = ((whole + 128) >> 8) as u8;
-                *low = whole as u8;
-            }
+    /// # Safety
+    /// Meanwhile nobody else uses the row.
+    unsafe fn settle(to: SharedActivations<'_>, row: usize, values: &mut [f32]) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            to.read_staged(row, values);
+            to.pack(row, values);
         }
     }
 }

@@ -13,11 +13,11 @@ pub(crate) use workspace::WORKSPACE;
 use crate::{
     Cpu,
     activations::{Activations, SharedActivations},
-    format::{ActivationFormat, KvFormat},
-    isa::Isa,
+    format::KvFormat,
+    isa::{Isa, multiversion},
     kv::{BLOCK_TOKENS, KvCache, part_bytes},
     prefetch::{self, Level},
-    rope::Queries,
+    queries::Queries,
     spans::{QueryBlock, Spans},
     tile,
 };
@@ -73,7 +73,7 @@ impl Cpu {
                 let mut work = Workspace::new(&mut worker.scratch.attention, shape.head_dim);
                 mine.run(&mut work, task(unit + 1).as_ref());
                 // SAFETY: these rows of this head belong to this unit.
-                unsafe { mine.finish(self, &work, output) };
+                unsafe { mine.finish(&work, output) };
             }
         });
         to.settle(self);
@@ -205,7 +205,7 @@ impl<'a> Task<'a> {
     ///
     /// # Safety
     /// Meanwhile nobody else uses these rows of these heads of `to`.
-    unsafe fn finish(&self, cpu: &Cpu, work: &Workspace<'_>, to: SharedActivations<'_>) {
+    unsafe fn finish(&self, work: &Workspace<'_>, to: SharedActivations<'_>) {
         let shape = self.cache.shape();
         let (head_dim, group) = (shape.head_dim, shape.group());
         let place = &self.spans.places[self.block.span];
@@ -214,13 +214,18 @@ impl<'a> Task<'a> {
                 ((self.block.first + index) / group, (self.block.first + index) % group);
             let (row, column) = (place.row + token, (self.head * group + member) * head_dim);
             let values = work.row_of_sums(index);
-            match to.format {
-                // SAFETY: the caller's promise.
-                ActivationFormat::Bf16 => unsafe { to.put_bf16(cpu, row, column, values) },
-                // SAFETY: as above.
-                _ => unsafe { to.staged(row, column, head_dim) }.copy_from_slice(values),
-            }
+            // SAFETY: the caller's promise.
+            unsafe { hand_on(self.isa, values, to, row, column) };
         }
+    }
+}
+
+multiversion! {
+    /// # Safety
+    /// Meanwhile nobody else uses these columns of the row.
+    unsafe fn hand_on(values: &[f32], to: SharedActivations<'_>, row: usize, column: usize) {
+        // SAFETY: the caller's promise.
+        unsafe { to.put(row, column, values) };
     }
 }
 

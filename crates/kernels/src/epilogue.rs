@@ -1,10 +1,12 @@
 //! What becomes of a linear layer's result while it is still in the cache.
 
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+
 use crate::{
     Cpu,
     activations::{Activations, SharedActivations},
-    format::ActivationFormat,
-    isa::multiversion,
+    isa::{Isa, multiversion},
     lanes,
     rows::{Rows, SharedRows},
     tile::{COLUMNS, STRIP},
@@ -115,20 +117,19 @@ pub(crate) unsafe fn apply(
             let to = unsafe { to.panel(strip, row, rows) };
             add(cpu.isa, to, panel, &bias_of(*bias, strip));
         }
-        Sink::SwiGlu(to) => {
-            let from = strip * COLUMNS;
-            let width = COLUMNS.min(to.columns - from);
-            swiglu(cpu.isa, panel);
+        Sink::SwiGlu(to) => match cpu.isa {
+            // SAFETY: a `Cpu` has these instruction sets only where the machine does; and the caller's promise.
+            #[cfg(target_arch = "x86_64")]
+            Isa::Amx | Isa::Avx512 if (strip + 1) * COLUMNS <= to.columns => unsafe {
+                avx512::swiglu(panel, *to, strip * COLUMNS, row);
+            },
             // SAFETY: the caller's promise.
-            unsafe { put(cpu, *to, row, from, width, panel) };
-        }
-        Sink::Gelu(to, bias) => {
-            let from = strip * STRIP;
-            let width = STRIP.min(to.columns - from);
-            gelu(cpu.isa, panel, &bias_of(*bias, strip));
-            // SAFETY: the caller's promise.
-            unsafe { put(cpu, *to, row, from, width, panel) };
-        }
+            isa => unsafe { swiglu(isa, panel, *to, strip, row) },
+        },
+        // SAFETY: the caller's promise.
+        Sink::Gelu(to, bias) => unsafe {
+            gelu(cpu.isa, panel, &bias_of(*bias, strip), *to, strip, row);
+        },
     }
 }
 
@@ -140,26 +141,6 @@ fn bias_of(bias: Option<&[f32]>, strip: usize) -> [f32; STRIP] {
         of_strip[..from.len()].copy_from_slice(from);
     }
     of_strip
-}
-
-/// Writes the first `width` columns of each row of a panel as activations.
-unsafe fn put(
-    cpu: &Cpu,
-    to: SharedActivations<'_>,
-    row: usize,
-    from: usize,
-    width: usize,
-    panel: &[f32],
-) {
-    for (index, values) in panel.chunks_exact(STRIP).enumerate() {
-        let values = &values[..width];
-        match to.format {
-            // SAFETY: the caller of `apply` has promised it.
-            ActivationFormat::Bf16 => unsafe { to.put_bf16(cpu, row + index, from, values) },
-            // SAFETY: as above.
-            _ => unsafe { to.staged(row + index, from, width) }.copy_from_slice(values),
-        }
-    }
 }
 
 multiversion! {
@@ -183,23 +164,49 @@ multiversion! {
 }
 
 multiversion! {
-    /// Leaves the result in the first half of each row.
-    fn swiglu(panel: &mut [f32]) {
-        for row in panel.chunks_exact_mut(STRIP) {
-            let (gate, up) = row.split_at_mut(COLUMNS);
-            for (gate, &up) in gate.iter_mut().zip(&*up) {
-                *gate = lanes::silu(*gate) * up;
+    /// # Safety
+    /// Meanwhile nobody else uses these rows of the strip's 16 columns of `to`.
+    unsafe fn swiglu(panel: &[f32], to: SharedActivations<'_>, strip: usize, row: usize) {
+        let from = strip * COLUMNS;
+        let width = COLUMNS.min(to.columns - from);
+        for (index, values) in panel.chunks_exact(STRIP).enumerate() {
+            let (gate, up) = values.split_at(COLUMNS);
+            let mut result = [0.0; COLUMNS];
+            for ((result, &gate), &up) in result.iter_mut().zip(gate).zip(up) {
+                *result = lanes::silu(gate) * up;
+            }
+            // SAFETY: the caller's promise. A whole row is the usual case, and has a length that the
+            // compiler knows.
+            unsafe {
+                if width == COLUMNS {
+                    to.put(row + index, from, &result);
+                } else {
+                    to.put(row + index, from, &result[..width]);
+                }
             }
         }
     }
 }
 
 multiversion! {
-    fn gelu(panel: &mut [f32], bias: &[f32; STRIP]) {
-        for row in panel.chunks_exact_mut(STRIP) {
-            for (value, bias) in row.iter_mut().zip(bias) {
-                *value = lanes::gelu(*value + bias);
+    /// # Safety
+    /// Meanwhile nobody else uses these rows of the strip's columns of `to`.
+    unsafe fn gelu(
+        panel: &[f32],
+        bias: &[f32; STRIP],
+        to: SharedActivations<'_>,
+        strip: usize,
+        row: usize,
+    ) {
+        let from = strip * STRIP;
+        let width = STRIP.min(to.columns - from);
+        for (index, values) in panel.chunks_exact(STRIP).enumerate() {
+            let mut result = [0.0; STRIP];
+            for ((result, &value), bias) in result.iter_mut().zip(values).zip(bias) {
+                *result = lanes::gelu(value + bias);
             }
+            // SAFETY: the caller's promise.
+            unsafe { to.put(row + index, from, &result[..width]) };
         }
     }
 }

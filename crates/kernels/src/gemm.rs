@@ -4,7 +4,10 @@
 pub(crate) mod amx;
 pub(crate) mod portable;
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    ops::Range,
+    sync::{Mutex, PoisonError},
+};
 
 use crate::{
     Cpu,
@@ -28,6 +31,38 @@ pub(crate) struct Panel<'a> {
     pub(crate) row: usize,
     pub(crate) rows: usize,
 }
+
+impl<'a> Panel<'a> {
+    pub(crate) fn new(
+        x: &'a Activations,
+        weights: &'a Linear,
+        strip: usize,
+        rows: Range<usize>,
+    ) -> Self {
+        Self {
+            format: weights.format(),
+            weights: weights.strip(strip),
+            x: x.view(),
+            row: rows.start,
+            rows: rows.len(),
+        }
+    }
+}
+
+/// Activations fit weights.
+pub(crate) fn check(x: &Activations, weights: &Linear) {
+    assert_eq!(x.format(), weights.format().activations(), "these activations are for others");
+    assert_eq!(x.columns(), weights.inputs(), "a layer of other inputs");
+}
+
+/// Sets this thread up for panels of up to `rows` rows, for as long as the result lives.
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn configure(isa: Isa, rows: usize) -> Option<crate::amx::Configured> {
+    (isa == Isa::Amx).then(|| amx::configure(rows))
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) fn configure(_isa: Isa, _rows: usize) {}
 
 impl Cpu {
     /// `y = x Wᵀ`, and then what `output` says. Each row's sums have one order, whatever the other rows.
@@ -70,21 +105,16 @@ impl Cpu {
         weights: &Linear,
         done: impl Fn(usize, usize, &mut [f32]) + Sync,
     ) {
-        assert_eq!(x.format(), weights.format().activations(), "these activations are for others");
-        assert_eq!(x.columns(), weights.inputs(), "a layer of other inputs");
+        check(x, weights);
         let strips = weights.strips();
-        let view = x.view();
         let largest = PANEL_ROWS.min(x.len());
         self.pool.run(strips * x.len().div_ceil(PANEL_ROWS), |worker| {
-            #[cfg(target_arch = "x86_64")]
-            let _tiles = (self.isa == Isa::Amx).then(|| amx::configure(largest));
+            let _tiles = configure(self.isa, largest);
             while let Some(unit) = worker.next() {
                 let (strip, row) = (unit % strips, unit / strips * PANEL_ROWS);
                 let rows = PANEL_ROWS.min(x.len() - row);
-                let format = weights.format();
-                let panel = Panel { format, weights: weights.strip(strip), x: view, row, rows };
                 let sums = &mut worker.scratch.panel;
-                compute(self.isa, &panel, sums);
+                compute(self.isa, &Panel::new(x, weights, strip, row..row + rows), sums);
                 done(strip, row, &mut sums[..rows * STRIP]);
             }
         });
@@ -92,7 +122,7 @@ impl Cpu {
 }
 
 /// Computes a panel into the first `[rows][32]` of `sums`, with the rest as working space.
-fn compute(isa: Isa, panel: &Panel<'_>, sums: &mut [f32]) {
+pub(crate) fn compute(isa: Isa, panel: &Panel<'_>, sums: &mut [f32]) {
     match isa {
         // SAFETY: a `Cpu` has this instruction set only where the machine does.
         #[cfg(target_arch = "x86_64")]

@@ -110,32 +110,46 @@ macro_rules! multiversion {
     ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block) => {
         $(#[$meta])*
         $vis fn $name(isa: $crate::isa::Isa, $($arg: $ty),*) $(-> $ret)? {
-            #[inline(always)]
-            fn plain($($arg: $ty),*) $(-> $ret)? $body
-
-            #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx2,fma")]
-            fn avx2($($arg: $ty),*) $(-> $ret)? {
-                plain($($arg),*)
-            }
-
-            #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-            fn avx512($($arg: $ty),*) $(-> $ret)? {
-                plain($($arg),*)
-            }
-
-            match isa {
-                // SAFETY: an `Isa` reaches an operation only through a `Cpu`, which has asked for it.
-                #[cfg(target_arch = "x86_64")]
-                $crate::isa::Isa::Avx2 => unsafe { avx2($($arg),*) },
-                // SAFETY: as above.
-                #[cfg(target_arch = "x86_64")]
-                $crate::isa::Isa::Avx512 | $crate::isa::Isa::Amx => unsafe { avx512($($arg),*) },
-                _ => plain($($arg),*),
-            }
+            $crate::isa::copies!(isa, ($($arg: $ty),*) $(-> $ret)?, $body)
+        }
+    };
+    ($(#[$meta:meta])* $vis:vis unsafe fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block) => {
+        $(#[$meta])*
+        $vis unsafe fn $name(isa: $crate::isa::Isa, $($arg: $ty),*) $(-> $ret)? {
+            $crate::isa::copies!(isa, ($($arg: $ty),*) $(-> $ret)?, $body)
         }
     };
 }
 
+/// The copies of a body, and the choice between them.
+macro_rules! copies {
+    ($isa:ident, ($($arg:ident: $ty:ty),*) $(-> $ret:ty)?, $body:block) => {{
+        #[inline(always)]
+        fn plain($($arg: $ty),*) $(-> $ret)? $body
+
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx2,fma")]
+        fn avx2($($arg: $ty),*) $(-> $ret)? {
+            plain($($arg),*)
+        }
+
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+        fn avx512($($arg: $ty),*) $(-> $ret)? {
+            plain($($arg),*)
+        }
+
+        match $isa {
+            // SAFETY: an `Isa` reaches an operation only through a `Cpu`, which has asked for it.
+            #[cfg(target_arch = "x86_64")]
+            $crate::isa::Isa::Avx2 => unsafe { avx2($($arg),*) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            $crate::isa::Isa::Avx512 | $crate::isa::Isa::Amx => unsafe { avx512($($arg),*) },
+            _ => plain($($arg),*),
+        }
+    }};
+}
+
+pub(crate) use copies;
 pub(crate) use multiversion;

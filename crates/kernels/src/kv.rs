@@ -182,37 +182,67 @@ pub(crate) struct SharedLayer<'a> {
     data: Shared<'a, u8>,
 }
 
+/// The keys of a block, or its values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    Keys,
+    Values,
+}
+
 impl<'a> SharedLayer<'a> {
-    /// One block of one head, to write.
+    /// The keys or the values of one block of one head, to write.
     ///
     /// # Safety
-    /// Meanwhile nobody else uses it.
-    pub(crate) unsafe fn block(self, block: u32, head: usize) -> BlockMut<'a> {
-        let bytes = block_bytes(self.format, self.head_dim);
+    /// Meanwhile nobody else uses them.
+    #[inline(always)]
+    pub(crate) unsafe fn part(self, block: u32, head: usize, part: Part) -> PartMut<'a> {
+        let bytes = part_bytes(self.format, self.head_dim);
         let index = self.first + block as usize * self.kv_heads + head;
-        // SAFETY: the caller's promise.
-        let data = unsafe { self.data.part(index * bytes, bytes) };
-        BlockMut { format: self.format, head_dim: self.head_dim, data }
+        let start = index * block_bytes(self.format, self.head_dim);
+        let of_scales = match self.format {
+            KvFormat::Bf16 => 0,
+            KvFormat::Int8 => BLOCK_TOKENS * size_of::<f32>(),
+        };
+        let number = part as usize;
+        // SAFETY: the caller's promise; tiles and scales of one part lie in its own places of the block.
+        let (tiles, scales) = unsafe {
+            (
+                self.data.part(start + number * bytes, bytes),
+                self.data.part(start + 2 * bytes + number * of_scales, of_scales),
+            )
+        };
+        PartMut { format: self.format, head_dim: self.head_dim, part, tiles, scales }
     }
 }
 
-/// A block of one head, to write.
-pub(crate) struct BlockMut<'a> {
+/// The keys or the values of a block of one head, to write.
+pub(crate) struct PartMut<'a> {
     format: KvFormat,
     head_dim: usize,
-    data: &'a mut [u8],
+    part: Part,
+    tiles: &'a mut [u8],
+    scales: &'a mut [u8],
 }
 
-impl BlockMut<'_> {
+impl PartMut<'_> {
+    /// Stores the key or value of the token in place `slot`.
+    #[inline(always)]
+    pub(crate) fn put(&mut self, slot: usize, values: &[f32]) {
+        match self.part {
+            Part::Keys => self.put_key(slot, values),
+            Part::Values => self.put_value(slot, values),
+        }
+    }
+
     /// Stores the key of the token in place `slot`. Its values, two or four at a time, are a column of
     /// the tiles of its half of the block.
     #[inline(always)]
-    pub(crate) fn put_key(&mut self, slot: usize, key: &[f32]) {
+    fn put_key(&mut self, slot: usize, key: &[f32]) {
         let (half, column) = (slot / tile::COLUMNS, slot % tile::COLUMNS);
-        let bytes = part_bytes(self.format, self.head_dim) / 2;
         let mut words = [0u32; HEAD_DIM_MAX / 2];
-        let count = self.words(slot, 0, key, &mut words);
-        let lines = self.data[half * bytes..][..bytes].chunks_exact_mut(tile::ROW_BYTES);
+        let count = self.words(slot, key, &mut words);
+        let bytes = self.tiles.len() / 2;
+        let lines = self.tiles[half * bytes..][..bytes].chunks_exact_mut(tile::ROW_BYTES);
         for (line, word) in lines.zip(&words[..count]) {
             line[4 * column..][..4].copy_from_slice(&word.to_le_bytes());
         }
@@ -220,7 +250,7 @@ impl BlockMut<'_> {
 
     /// Packs values into words, as many to a word as a tile has inner steps side by side. Gives their number.
     #[inline(always)]
-    fn words(&mut self, slot: usize, part: usize, values: &[f32], words: &mut [u32]) -> usize {
+    fn words(&mut self, slot: usize, values: &[f32], words: &mut [u32]) -> usize {
         match self.format {
             KvFormat::Bf16 => {
                 for (word, pair) in words.iter_mut().zip(values.chunks_exact(2)) {
@@ -230,7 +260,7 @@ impl BlockMut<'_> {
                 values.len() / 2
             }
             KvFormat::Int8 => {
-                let inverse = self.set_scale(slot, part, values);
+                let inverse = self.set_scale(slot, values);
                 for (word, four) in words.iter_mut().zip(values.chunks_exact(4)) {
                     let bits = |value: f32| u32::from(lanes::round(value * inverse) as u8);
                     *word = bits(four[0])
@@ -243,24 +273,22 @@ impl BlockMut<'_> {
         }
     }
 
-    /// Stores the scale of a token's keys or values, and gives what to multiply them with.
+    /// Stores the scale of a token, and gives what to multiply its values with.
     #[inline(always)]
-    fn set_scale(&mut self, slot: usize, part: usize, values: &[f32]) -> f32 {
+    fn set_scale(&mut self, slot: usize, values: &[f32]) -> f32 {
         let max = lanes::abs_max(values);
-        let scales = 2 * part_bytes(self.format, self.head_dim);
-        let at = scales + (part * BLOCK_TOKENS + slot) * size_of::<f32>();
-        self.data[at..at + 4].copy_from_slice(&(max / 127.0).to_le_bytes());
+        let at = slot * size_of::<f32>();
+        self.scales[at..at + 4].copy_from_slice(&(max / 127.0).to_le_bytes());
         if max > 0.0 { 127.0 / max } else { 0.0 }
     }
 
     /// Stores the value of the token in place `slot`: one line of each tile, where it shares the words
     /// of 16 columns with the tokens beside it.
     #[inline(always)]
-    pub(crate) fn put_value(&mut self, slot: usize, value: &[f32]) {
-        let bytes = part_bytes(self.format, self.head_dim);
+    fn put_value(&mut self, slot: usize, value: &[f32]) {
         let inverse = match self.format {
             KvFormat::Bf16 => 1.0,
-            KvFormat::Int8 => self.set_scale(slot, 1, value),
+            KvFormat::Int8 => self.set_scale(slot, value),
         };
         // Tokens that share a word, and bits of each.
         let (shared, bits) = match self.format {
@@ -269,8 +297,8 @@ impl BlockMut<'_> {
         };
         let shift = (slot % shared) as u32 * bits;
         let kept = !(((1u32 << bits) - 1) << shift);
-        let tile_bytes = bytes / (self.head_dim / tile::COLUMNS);
-        let tiles = self.data[bytes..][..bytes].chunks_exact_mut(tile_bytes);
+        let tile_bytes = self.tiles.len() / (self.head_dim / tile::COLUMNS);
+        let tiles = self.tiles.chunks_exact_mut(tile_bytes);
         for (tile, values) in tiles.zip(value.chunks_exact(tile::COLUMNS)) {
             let line = &mut tile[slot / shared * tile::ROW_BYTES..][..tile::ROW_BYTES];
             for (word, &value) in line.chunks_exact_mut(4).zip(values) {

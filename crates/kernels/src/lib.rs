@@ -6,8 +6,8 @@
 //! All operations are methods of [`Cpu`]; a decoder layer reads
 //!
 //! ```text
-//! rms_norm(hidden → x) · linear(x → qkv) · store_qkv(qkv → queries, cache) · attend(queries, cache → x)
-//! linear(x → + hidden) · rms_norm(hidden → x) · linear(x → SwiGlu → y) · linear(y → + hidden)
+//! rms_norm(hidden → x) · project(x → queries, cache) · attend(queries, cache → x) · linear(x → + hidden)
+//! rms_norm(hidden → x) · linear(x → SwiGlu → y) · linear(y → + hidden)
 //! ```
 //!
 //! A row's result is the same bits whatever rows are run beside it, wherever its sequence was cut into
@@ -23,6 +23,8 @@ mod activations;
 #[cfg(target_arch = "x86_64")]
 mod amx;
 mod attention;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 pub mod bf16;
 mod cpu;
 mod epilogue;
@@ -37,6 +39,8 @@ mod norm;
 mod pool;
 mod predictions;
 mod prefetch;
+mod project;
+mod queries;
 mod rope;
 mod rows;
 mod scratch;
@@ -55,6 +59,8 @@ pub use memory::{Arena, FileView, MemoryError, Slab};
 pub use norm::{LayerNorm, RmsNorm};
 pub use pool::PoolError;
 pub use predictions::Predictions;
-pub use rope::{QkPreparation, Queries, Rope};
+pub use project::QkPreparation;
+pub use queries::Queries;
+pub use rope::Rope;
 pub use rows::Rows;
 pub use spans::{Span, SpanError, Spans};

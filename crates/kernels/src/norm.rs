@@ -1,6 +1,13 @@
 //! From the residual stream to what a layer reads: embeddings and norms.
 
-use crate::{Cpu, activations::Activations, isa::multiversion, lanes, linear::Linear, rows::Rows};
+use crate::{
+    Cpu,
+    activations::{Activations, SharedActivations},
+    isa::multiversion,
+    lanes,
+    linear::Linear,
+    rows::{Rows, RowsView, SharedRows},
+};
 
 /// The part of a norm that is learnt.
 #[derive(Debug, Clone, Copy)]
@@ -81,10 +88,8 @@ impl Cpu {
         self.pool.run(rows, |worker| {
             while let Some(row) = worker.next() {
                 let values = worker.scratch.row(columns);
-                from.read(row_of(row), 0, values);
-                rms_norm(self.isa, values, norm);
                 // SAFETY: each row is one unit.
-                unsafe { to.pack(self, row, values) };
+                unsafe { rms_norm_row(self.isa, (from, row_of(row)), norm, values, to, row) };
             }
         });
     }
@@ -103,21 +108,48 @@ impl Cpu {
         self.pool.run(count, |worker| {
             while let Some(row) = worker.next() {
                 let values = worker.scratch.row(columns);
-                // SAFETY: each row is one unit, which reads it before it writes it.
-                unsafe { rows.read(row, values) };
-                layer_norm(self.isa, values, norm);
-                // SAFETY: as above.
-                unsafe { rows.write(row, values) };
-                // SAFETY: as above.
-                unsafe { to.pack(self, row, values) };
+                // SAFETY: each row is one unit.
+                unsafe { layer_norm_row(self.isa, rows, row, norm, values, to) };
             }
         });
     }
 }
 
 multiversion! {
-    fn rms_norm(values: &mut [f32], norm: RmsNorm<'_>) {
+    /// # Safety
+    /// Meanwhile nobody else uses row `row` of `to`.
+    unsafe fn rms_norm_row(
+        from: (RowsView<'_>, usize),
+        norm: RmsNorm<'_>,
+        values: &mut [f32],
+        to: SharedActivations<'_>,
+        row: usize,
+    ) {
+        let (rows, source) = from;
+        rows.read(source, 0, values);
         normalise(values, norm);
+        // SAFETY: the caller's promise.
+        unsafe { to.pack(row, values) };
+    }
+}
+
+multiversion! {
+    /// # Safety
+    /// Meanwhile nobody else uses the row of either.
+    unsafe fn layer_norm_row(
+        rows: SharedRows<'_>,
+        row: usize,
+        norm: LayerNorm<'_>,
+        values: &mut [f32],
+        to: SharedActivations<'_>,
+    ) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            rows.read(row, values);
+            standardise(values, norm);
+            rows.write(row, values);
+            to.pack(row, values);
+        }
     }
 }
 
@@ -131,17 +163,17 @@ pub(crate) fn normalise(values: &mut [f32], norm: RmsNorm<'_>) {
     }
 }
 
-multiversion! {
-    fn layer_norm(values: &mut [f32], norm: LayerNorm<'_>) {
-        let count = values.len() as f32;
-        let mean = lanes::sum(values) / count;
-        for value in values.iter_mut() {
-            *value -= mean;
-        }
-        let variance = lanes::sum_of_squares(values) / count;
-        let factor = 1.0 / (variance + norm.epsilon).sqrt();
-        for ((value, weight), bias) in values.iter_mut().zip(norm.weight).zip(norm.bias) {
-            *value = *value * factor * weight + bias;
-        }
+/// Shifts values to mean 0, scales them to deviation 1, and applies the norm's weights and biases.
+#[inline(always)]
+fn standardise(values: &mut [f32], norm: LayerNorm<'_>) {
+    let count = values.len() as f32;
+    let mean = lanes::sum(values) / count;
+    for value in values.iter_mut() {
+        *value -= mean;
+    }
+    let variance = lanes::sum_of_squares(values) / count;
+    let factor = 1.0 / (variance + norm.epsilon).sqrt();
+    for ((value, weight), bias) in values.iter_mut().zip(norm.weight).zip(norm.bias) {
+        *value = *value * factor * weight + bias;
     }
 }

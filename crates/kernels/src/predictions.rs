@@ -28,7 +28,8 @@ pub(crate) struct Best {
 
 impl Best {
     pub(crate) fn consider(&mut self, (value, token): (f32, u32)) {
-        if value > self.value || (value == self.value && token < self.token) {
+        let ties = value == self.value && value > f32::NEG_INFINITY;
+        if value > self.value || (ties && token < self.token) {
             *self = Self { value, token };
         }
     }
@@ -63,7 +64,7 @@ impl Predictions {
         assert!(self.wanted.len() <= self.rows, "more rows than there is room for");
     }
 
-    /// The likeliest token of a row; the lowest among equals.
+    /// The likeliest token of a row; the lowest among equals, and `u32::MAX` where no logit is a number.
     pub fn argmax(&self, row: usize) -> u32 {
         self.best[row].token
     }

@@ -1,17 +1,26 @@
 //! What one thread works with, allocated once.
 
-use crate::memory::{Buffer, MemoryError};
+use crate::{
+    kv::HEAD_DIM_MAX,
+    memory::{Buffer, MemoryError},
+    tile::STRIP,
+};
 
 /// Rows that a thread takes through a strip at once: their results stay in its second-level cache.
 pub(crate) const PANEL_ROWS: usize = 512;
+/// f32 from one strip of a head to the next. Not a power of two, so that the strips of a row do not share
+/// cache sets.
+pub(crate) const HEAD_STRIDE: usize = PANEL_ROWS * STRIP + 64;
 #[cfg(target_arch = "x86_64")]
-const PANEL: usize = crate::gemm::amx::WORK;
+const KERNEL: usize = crate::gemm::amx::WORK;
 #[cfg(not(target_arch = "x86_64"))]
-const PANEL: usize = PANEL_ROWS * crate::tile::STRIP;
+const KERNEL: usize = PANEL_ROWS * STRIP;
+/// The strips of the widest head, and behind the last what a kernel needs.
+const PANEL: usize = HEAD_DIM_MAX / STRIP * HEAD_STRIDE + KERNEL;
 
 #[derive(Debug)]
 pub(crate) struct Scratch {
-    /// `PANEL_ROWS` x 32 results of a strip, and what kernels need to get there.
+    /// `PANEL_ROWS` x 32 results of each strip of a head, and what kernels need to get there.
     pub(crate) panel: Buffer<f32>,
     /// One row of values on its way.
     pub(crate) row: Vec<f32>,

@@ -78,8 +78,8 @@ pub(crate) struct Place {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Piece {
     pub(crate) span: usize,
-    /// Counted from the start of the span.
-    pub(crate) token: usize,
+    /// In the batch.
+    pub(crate) row: usize,
     pub(crate) length: usize,
     pub(crate) block: u32,
     /// Of the first token in the block.
@@ -163,7 +163,7 @@ impl Spans {
             let slot = position % BLOCK_TOKENS;
             let length = (span.length - token).min(BLOCK_TOKENS - slot);
             let block = span.blocks[position / BLOCK_TOKENS];
-            self.pieces.push(Piece { span: index, token, length, block, slot });
+            self.pieces.push(Piece { span: index, row: self.rows + token, length, block, slot });
             token += length;
         }
     }

@@ -90,10 +90,9 @@ impl Decoder {
             let mask = self.windows[index].map_or(Mask::Causal, Mask::Window);
 
             cpu.rms_norm(&work.hidden, norm(&layer.input_norm), &mut work.normed);
-            let bias = layer.qkv_bias.as_deref();
-            cpu.linear(&work.normed, &layer.qkv, Output::Store { to: &mut work.qkv, bias });
             let preparation = preparation(layer, &self.rope, self.norm_epsilon);
-            cpu.store_qkv(&work.qkv, spans, &preparation, &mut work.queries, (cache, index));
+            let input = (&work.normed, &*layer.qkv);
+            cpu.project(input, spans, &preparation, &mut work.queries, (cache, index));
             cpu.attend(&work.queries, (cache, index), spans, mask, &mut work.attended);
             let bias = layer.output_bias.as_deref();
             cpu.linear(&work.attended, &layer.output, Output::Add { to: &mut work.hidden, bias });
@@ -136,6 +135,7 @@ impl Decoder {
 fn preparation<'a>(layer: &'a LayerWeights, rope: &'a Rope, epsilon: f32) -> QkPreparation<'a> {
     let norms = layer.qk_norms.as_ref();
     QkPreparation {
+        bias: layer.qkv_bias.as_deref(),
         query_norm: norms.map(|(query, _)| RmsNorm { weight: query, epsilon }),
         key_norm: norms.map(|(_, key)| RmsNorm { weight: key, epsilon }),
         rope: Some(rope),

@@ -155,11 +155,12 @@ impl Encoder {
         weights.add_positions(texts, self.config.first_position, &mut work.hidden);
         cpu.layer_norm(&mut work.hidden, weights.norm.with(epsilon), &mut work.normed);
         for layer in &weights.layers {
-            let (qkv, bias) = (&mut work.qkv, Some(layer.qkv_bias.as_slice()));
-            cpu.linear(&work.normed, &layer.qkv, Output::Store { to: qkv, bias });
+            let bias = Some(layer.qkv_bias.as_slice());
+            let preparation = QkPreparation { bias, ..QkPreparation::default() };
             // Each layer overwrites what the one before it has stored.
-            let plain = QkPreparation::default();
-            cpu.store_qkv(&work.qkv, &spans, &plain, &mut work.queries, (&mut work.cache, 0));
+            let cache = (&mut work.cache, 0);
+            let input = (&work.normed, &*layer.qkv);
+            cpu.project(input, &spans, &preparation, &mut work.queries, cache);
             let attended = &mut work.attended;
             cpu.attend(&work.queries, (&work.cache, 0), &spans, Mask::Full, attended);
             let bias = Some(layer.output_bias.as_slice());

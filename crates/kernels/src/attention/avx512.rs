@@ -1,11 +1,13 @@
-//! Softmax with AVX-512.
+//! Softmax and the expansion of int8 with AVX-512.
 
 use std::{
     arch::x86_64::{
-        __m512, __m512i, __mmask16, _mm512_add_ps, _mm512_cvtne2ps_pbh, _mm512_fmadd_ps,
-        _mm512_loadu_ps, _mm512_mask_max_ps, _mm512_maskz_mov_ps, _mm512_max_ps, _mm512_mul_ps,
-        _mm512_reduce_add_ps, _mm512_reduce_max_ps, _mm512_roundscale_ps, _mm512_scalef_ps,
-        _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps, _mm512_storeu_si512, _mm512_sub_ps,
+        __m512i, __mmask16, _mm512_add_ps, _mm512_and_si512, _mm512_castps_si512,
+        _mm512_cvtepi32_ps, _mm512_cvtne2ps_pbh, _mm512_loadu_ps, _mm512_loadu_si512,
+        _mm512_mask_max_ps, _mm512_maskz_mov_ps, _mm512_mul_ps, _mm512_or_si512,
+        _mm512_reduce_add_ps, _mm512_reduce_max_ps, _mm512_set1_epi32, _mm512_set1_ps,
+        _mm512_setzero_ps, _mm512_slli_epi32, _mm512_srli_epi32, _mm512_storeu_ps,
+        _mm512_storeu_si512, _mm512_sub_ps,
     },
     ops::Range,
 };
@@ -15,6 +17,7 @@ use crate::{
         softmax::State,
         workspace::{RowOfScores, WEIGHT_BYTES},
     },
+    avx512::exp2,
     lanes::{self, LANES},
     tile,
 };
@@ -24,20 +27,6 @@ use crate::{
 fn mask(visible: &Range<usize>, start: usize) -> __mmask16 {
     let up_to = |end: usize| (1u32 << end.saturating_sub(start).min(LANES)) - 1;
     (up_to(visible.end) & !up_to(visible.start)) as __mmask16
-}
-
-/// 2^x, as `lanes::exp2`.
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn exp2(x: __m512) -> __m512 {
-    let x = _mm512_max_ps(x, _mm512_set1_ps(-126.0));
-    let whole = _mm512_roundscale_ps::<8>(x);
-    let part = _mm512_sub_ps(x, whole);
-    let mut value = _mm512_set1_ps(lanes::EXP2[0]);
-    for coefficient in &lanes::EXP2[1..] {
-        value = _mm512_fmadd_ps(value, part, _mm512_set1_ps(*coefficient));
-    }
-    _mm512_scalef_ps(value, whole)
 }
 
 /// One row of a group.
@@ -102,3 +91,36 @@ pub(super) unsafe fn weigh(row: RowOfScores<'_>, visible: Range<usize>, state: &
     }
     state.sum += _mm512_reduce_add_ps(_mm512_add_ps(sum[0], sum[1]));
 }
+
+/// Int8 tiles as bf16 tiles, each value 2^24 times as large as it was.
+///
+/// # Safety
+/// The processor has AVX-512, and `to` is twice as long as `from`.
+#[target_feature(enable = "avx512f")]
+pub(super) unsafe fn expand(from: &[u8], to: &mut [u8]) {
+    let top = _mm512_set1_epi32(0xff00_0000_u32 as i32);
+    let pairs = to.chunks_exact_mut(2 * tile::ROW_BYTES);
+    for (from, to) in from.chunks_exact(tile::ROW_BYTES).zip(pairs) {
+        // A byte at the top of a word, with zeros below, is an integer whose float has nothing in its
+        // lower half: the bf16 of 2^24 times the byte.
+        let float = |word: __m512i| _mm512_castps_si512(_mm512_cvtepi32_ps(word));
+        // SAFETY: 64 bytes in, 128 out.
+        unsafe {
+            let words = _mm512_loadu_si512(from.as_ptr().cast());
+            let second = _mm512_slli_epi32::<16>(words);
+            let pair = |low: __m512i, high: __m512i| {
+                let high = float(_mm512_and_si512(high, top));
+                _mm512_or_si512(_mm512_srli_epi32::<16>(float(_mm512_and_si512(low, top))), high)
+            };
+            _mm512_storeu_si512(
+                to.as_mut_ptr().cast(),
+                pair(_mm512_slli_epi32::<24>(words), second),
+            );
+            let last = pair(_mm512_slli_epi32::<8>(words), words);
+            _mm512_storeu_si512(to.as_mut_ptr().add(tile::ROW_BYTES).cast(), last);
+        }
+    }
+}
+
+/// What `expand` multiplies values with.
+pub(super) const EXPANDED_SCALE: f32 = 1.0 / (1u32 << 24) as f32;

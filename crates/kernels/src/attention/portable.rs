@@ -2,7 +2,6 @@
 
 use crate::{
     attention::workspace::{SCORE_STRIDE, WEIGHT_BYTES, sum_stride},
-    bf16,
     gemm::portable::dot_bf16,
     isa::multiversion,
     kv::BLOCK_TOKENS,
@@ -55,11 +54,13 @@ multiversion! {
         let pairs = to.chunks_exact_mut(2 * tile::ROW_BYTES);
         for (from, to) in from.chunks_exact(tile::ROW_BYTES).zip(pairs) {
             let (first, second) = to.split_at_mut(tile::ROW_BYTES);
-            let columns = first.chunks_exact_mut(4).zip(second.chunks_exact_mut(4));
-            for (four, (first, second)) in from.chunks_exact(4).zip(columns) {
-                let bits = |byte: u8| u32::from(bf16::from_f32(f32::from(byte as i8)));
-                first.copy_from_slice(&(bits(four[0]) | bits(four[1]) << 16).to_le_bytes());
-                second.copy_from_slice(&(bits(four[2]) | bits(four[3]) << 16).to_le_bytes());
+            let words = from.chunks_exact(4).zip(first.chunks_exact_mut(4));
+            for ((word, first), second) in words.zip(second.chunks_exact_mut(4)) {
+                let word = i32::from_le_bytes([word[0], word[1], word[2], word[3]]);
+                // The float of such an integer has nothing in its lower half.
+                let upper = |left: u32| ((word << left >> 24) as f32).to_bits();
+                first.copy_from_slice(&(upper(24) >> 16 | upper(16)).to_le_bytes());
+                second.copy_from_slice(&(upper(8) >> 16 | upper(0)).to_le_bytes());
             }
         }
     }

@@ -1,5 +1,7 @@
 //! What a thread works with while it attends.
 
+#[cfg(target_arch = "x86_64")]
+use crate::attention::avx512;
 use crate::{
     attention::{GROUP_BLOCKS, GROUP_TOKENS, is_scaled, portable},
     format::KvFormat,
@@ -117,12 +119,13 @@ impl<'a> Workspace<'a> {
         let scales = &block[2 * bytes..];
         let tokens = index * BLOCK_TOKENS..(index + 1) * BLOCK_TOKENS;
         let each = self.key_scales[tokens.clone()].iter_mut().zip(&mut self.value_scales[tokens]);
+        let unit = expanded_scale(isa);
         for (token, (key, value)) in each.enumerate() {
-            *key = f32_at(scales, 4 * token);
-            *value = f32_at(scales, 4 * (BLOCK_TOKENS + token));
+            *key = f32_at(scales, 4 * token) * unit;
+            *value = f32_at(scales, 4 * (BLOCK_TOKENS + token)) * unit;
         }
         let keys = &mut self.expanded[..2 * bytes];
-        portable::expand(isa, &block[..bytes], keys);
+        expand(isa, &block[..bytes], keys);
         (keys, scores)
     }
 
@@ -140,12 +143,31 @@ impl<'a> Workspace<'a> {
             let stored = &block[bytes..2 * bytes];
             *values = match copies.next() {
                 Some(copy) if is_scaled(cache.format()) => {
-                    portable::expand(isa, stored, copy);
+                    expand(isa, stored, copy);
                     copy
                 }
                 _ => stored,
             };
         }
         (values, self.weights, self.sums)
+    }
+}
+
+/// Int8 tiles as bf16 tiles, without their scales.
+fn expand(isa: Isa, from: &[u8], to: &mut [u8]) {
+    match isa {
+        // SAFETY: a `Cpu` has these instruction sets only where the machine does.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Amx | Isa::Avx512 => unsafe { avx512::expand(from, to) },
+        _ => portable::expand(isa, from, to),
+    }
+}
+
+/// What an integer that was expanded stands for.
+fn expanded_scale(isa: Isa) -> f32 {
+    match isa {
+        #[cfg(target_arch = "x86_64")]
+        Isa::Amx | Isa::Avx512 => avx512::EXPANDED_SCALE,
+        _ => 1.0,
     }
 }

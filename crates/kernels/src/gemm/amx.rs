@@ -19,9 +19,9 @@ use crate::{
     tile::{self, COLUMNS, STRIP},
 };
 
-/// Steps of the inner dimension that are taken at a time, so that activations of a panel stay in
-/// the second-level cache.
-const BLOCK_STEPS: usize = 32;
+/// Steps of the inner dimension that are taken at a time, so that 16 KiB of weights stay in the
+/// first-level cache while activations pass from the second.
+const BLOCK_STEPS: usize = 8;
 /// Rows of a wide block.
 const BLOCK_ROWS: usize = 32;
 /// Groups of 4-bit weights that are expanded at a time: 16 KiB stay in the first-level cache.

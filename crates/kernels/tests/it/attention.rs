@@ -1,12 +1,12 @@
 //! Attention against plain arithmetic.
 
 use kernels::{
-    Activations, BLOCK_TOKENS, Cpu, HeadShape, KvCache, KvFormat, Mask, QkPreparation, Queries,
-    RmsNorm, Rope, Rows, Span, Spans, WeightFormat,
+    Activations, BLOCK_TOKENS, Cpu, HeadShape, KvCache, KvFormat, Linear, Mask, QkPreparation,
+    Queries, RmsNorm, Rope, Span, Spans, WeightFormat,
 };
 use proptest::prelude::*;
 
-use crate::fixture::{Random, cpu, distance, dot, isas, pack, rows, values};
+use crate::fixture::{Random, activations, cpu, distance, dot, held, isas, pack, product};
 
 /// A head's worth of a row.
 fn head(row: &[f32], index: usize, dim: usize) -> &[f32] {
@@ -43,62 +43,66 @@ fn expected(shape: HeadShape, rows: &[Vec<f32>], mask: Mask) -> Vec<Vec<f32>> {
         .collect()
 }
 
-/// The rows of `x`, through a layer that is the identity.
-fn seen(cpu: &Cpu, x: &Activations) -> Vec<Vec<f32>> {
-    let columns = x.columns();
-    let unit = |row: usize| (0..columns).map(|c| f32::from(u8::from(c == row))).collect();
-    let identity: Vec<Vec<f32>> = (0..columns).map(unit).collect();
-    let mut to = Rows::new(x.len(), columns).unwrap();
-    let output = kernels::Output::Store { to: &mut to, bias: None };
-    cpu.linear(x, &pack(cpu, WeightFormat::Int8, &identity), output);
-    values(&to)
+/// A layer that gives queries, keys and values, and what it is given.
+struct Projection {
+    weights: Linear,
+    inputs: Vec<Vec<f32>>,
 }
 
-/// Runs one sequence in chunks that end where `cuts` says, with blocks in an odd order.
-fn attended(
-    cpu: &Cpu,
-    shape: HeadShape,
-    kv: KvFormat,
-    rows_of: &[Vec<f32>],
-    mask: Mask,
-    cuts: &[usize],
-) -> Vec<Vec<f32>> {
-    let count = rows_of.len().div_ceil(BLOCK_TOKENS);
-    let blocks: Vec<u32> = (0..count as u32).rev().map(|block| block + 1).collect();
-    let mut cache = KvCache::new(kv, shape, 2, count + 2).unwrap();
-    let mut queries = Queries::new(shape, rows_of.len()).unwrap();
-    let mut to =
-        Activations::new(WeightFormat::Int8, rows_of.len(), shape.heads * shape.head_dim).unwrap();
-    let mut all = Vec::new();
-    let mut start = 0;
-    for &end in cuts.iter().chain([&rows_of.len()]) {
-        if end <= start {
-            continue;
-        }
-        let span = Span { position: start, length: end - start, blocks: &blocks };
-        let spans = Spans::new(&cache, [span]).unwrap();
-        let preparation = QkPreparation::default();
-        cpu.store_qkv(
-            &rows(&rows_of[start..end]),
-            &spans,
-            &preparation,
-            &mut queries,
-            (&mut cache, 1),
-        );
-        cpu.attend(&queries, (&cache, 1), &spans, mask, &mut to);
-        all.extend(seen(cpu, &to));
-        start = end;
+const INPUTS: usize = 40;
+/// Its sums are exact, so the rows that the tests see are those that `project` uses.
+const FORMAT: WeightFormat = WeightFormat::Int8;
+
+impl Projection {
+    fn new(cpu: &Cpu, shape: HeadShape, length: usize, seed: u64) -> Self {
+        let mut random = Random::new(seed);
+        // Small enough for scores of about one.
+        let mut weights = random.matrix(shape.qkv_columns(), INPUTS);
+        weights.iter_mut().flatten().for_each(|weight| *weight *= 0.2);
+        Self { weights: pack(cpu, FORMAT, &weights), inputs: random.matrix(length, INPUTS) }
     }
-    all
+
+    /// Queries, keys and values of each token.
+    fn rows(&self, cpu: &Cpu) -> Vec<Vec<f32>> {
+        product(cpu, &activations(cpu, FORMAT, &self.inputs), &self.weights, None)
+    }
+
+    /// Runs the whole sequence, with blocks in an odd order.
+    fn attended(&self, cpu: &Cpu, shape: HeadShape, kv: KvFormat, mask: Mask) -> Vec<Vec<f32>> {
+        let count = self.inputs.len().div_ceil(BLOCK_TOKENS);
+        let blocks: Vec<u32> = (0..count as u32).rev().map(|block| block + 1).collect();
+        let mut cache = KvCache::new(kv, shape, 2, count + 2).unwrap();
+        let preparation = QkPreparation::default();
+        self.attended_from(cpu, &mut cache, &blocks, &preparation, (0, mask))
+    }
+
+    fn attended_from(
+        &self,
+        cpu: &Cpu,
+        cache: &mut KvCache,
+        blocks: &[u32],
+        preparation: &QkPreparation<'_>,
+        (position, mask): (usize, Mask),
+    ) -> Vec<Vec<f32>> {
+        let (shape, length) = (cache.shape(), self.inputs.len());
+        let spans = Spans::new(cache, [Span { position, length, blocks }]).unwrap();
+        let mut queries = Queries::new(shape, length).unwrap();
+        let mut to = Activations::new(FORMAT, length, shape.heads * shape.head_dim).unwrap();
+        let x = activations(cpu, FORMAT, &self.inputs);
+        cpu.project((&x, &self.weights), &spans, preparation, &mut queries, (cache, 0));
+        cpu.attend(&queries, (cache, 0), &spans, mask, &mut to);
+        held(&to)
+    }
 }
 
 fn matches_the_book(shape: HeadShape, kv: KvFormat, length: usize, mask: Mask, seed: u64) {
-    let rows = Random::new(seed).matrix(length, shape.qkv_columns());
-    let expected = expected(shape, &rows, mask);
     // Weights and queries are rounded to bf16; int8 adds the rounding of keys and values.
     let tolerance = if kv == KvFormat::Bf16 { 1e-2 } else { 3e-2 };
     for isa in isas() {
-        let actual = attended(&cpu(isa, 2), shape, kv, &rows, mask, &[]);
+        let cpu = cpu(isa, 2);
+        let projection = Projection::new(&cpu, shape, length, seed);
+        let expected = expected(shape, &projection.rows(&cpu), mask);
+        let actual = projection.attended(&cpu, shape, kv, mask);
         for (row, (actual, expected)) in actual.iter().zip(&expected).enumerate() {
             let away = distance(actual, expected);
             assert!(away < tolerance, "{isa} {shape:?} {kv} {length} {mask:?}, row {row}: {away}");
@@ -140,75 +144,62 @@ fn sequences_longer_than_a_group_of_blocks_are_right() {
     }
 }
 
-/// Scores that depend on positions, and on nothing but their difference.
+/// What a head is after its norm and at a position, by the book.
+fn prepared(row: &[f32], weight: f64, frequencies: &[f32], position: f64) -> Vec<f32> {
+    let half = row.len() / 2;
+    let mean = dot(row, row) / row.len() as f64;
+    let normed = |i: usize| weight * f64::from(row[i]) / (mean + 1e-6).sqrt();
+    let turned = |i: usize| {
+        let angle = position * f64::from(frequencies[i % half]);
+        let (a, b) = (normed(i % half), normed(i % half + half));
+        let other = if i < half {
+            a * angle.cos() - b * angle.sin()
+        } else {
+            b * angle.cos() + a * angle.sin()
+        };
+        other as f32
+    };
+    (0..row.len()).map(turned).collect()
+}
+
 #[test]
-fn rotated_queries_and_keys_feel_only_their_distance() {
+fn queries_and_keys_are_normed_and_rotated_before_they_meet() {
     let shape = HeadShape { heads: 2, kv_heads: 1, head_dim: 64 };
     let frequencies: Vec<f32> = (0..32).map(|i| 1e4f32.powf(-(i as f32) / 32.0)).collect();
     let rope = Rope::new(400, &frequencies, 1.0);
     assert_eq!(rope.positions(), 400);
-    let mut random = Random::new(4);
-    let sequence = random.matrix(3, shape.qkv_columns());
+    let weight = vec![1.5; 64];
+    let bias: Vec<f32> = Random::new(8).row(shape.qkv_columns());
+    let norm = Some(RmsNorm { weight: &weight, epsilon: 1e-6 });
+    let preparation = QkPreparation {
+        bias: Some(&bias),
+        query_norm: norm,
+        key_norm: norm,
+        rope: Some(&rope),
+        score_scale: None,
+    };
     for isa in isas() {
         let cpu = cpu(isa, 2);
-        let weight = vec![1.5; 64];
-        let norm = Some(RmsNorm { weight: &weight, epsilon: 1e-6 });
-        let preparation = QkPreparation {
-            query_norm: norm,
-            key_norm: norm,
-            rope: Some(&rope),
-            score_scale: None,
-        };
-        // The same three tokens at 0 and at 320, where only they are in the window.
-        let at = |position: usize| {
+        let projection = Projection::new(&cpu, shape, 3, 4);
+        let blocks: Vec<u32> = (0..16).collect();
+        let attended = |position, mask| {
             let mut cache = KvCache::new(KvFormat::Bf16, shape, 1, 16).unwrap();
-            let mut queries = Queries::new(shape, 3).unwrap();
-            let mut to = Activations::new(WeightFormat::Int8, 3, 128).unwrap();
-            let blocks: Vec<u32> = (0..16).collect();
-            let spans =
-                Spans::new(&cache, [Span { position, length: 3, blocks: &blocks }]).unwrap();
-            cpu.store_qkv(&rows(&sequence), &spans, &preparation, &mut queries, (&mut cache, 0));
-            let mask = if position == 0 { Mask::Causal } else { Mask::Window(1) };
-            cpu.attend(&queries, (&cache, 0), &spans, mask, &mut to);
-            (seen(&cpu, &to), cache, queries)
+            projection.attended_from(&cpu, &mut cache, &blocks, &preparation, (position, mask))
         };
-        let (near, ..) = at(0);
-        let (far, ..) = at(320);
-        // The first token sees itself only, in both.
-        assert!(distance(&far[0], &near[0]) < 1e-6, "{isa}");
-        // By the book, for the last token.
-        let rotate = |row: &[f32], position: f64| -> Vec<f32> {
-            let mean = dot(row, row) / 64.0;
-            let normed: Vec<f64> =
-                row.iter().map(|&x| 1.5 * f64::from(x) / (mean + 1e-6).sqrt()).collect();
-            let turned = |i: usize| {
-                let angle = position * f64::from(frequencies[i % 32]);
-                let (a, b) = (normed[i % 32], normed[i % 32 + 32]);
-                if i < 32 {
-                    a * angle.cos() - b * angle.sin()
-                } else {
-                    b * angle.cos() + a * angle.sin()
-                }
-            };
-            (0..64).map(|i| turned(i) as f32).collect()
+        let turned = |(position, row): (usize, Vec<f32>)| -> Vec<f32> {
+            let row: Vec<f32> = row.iter().zip(&bias).map(|(x, b)| x + b).collect();
+            let one = |index| prepared(head(&row, index, 64), 1.5, &frequencies, position as f64);
+            (0..3).flat_map(one).chain(head(&row, 3, 64).to_vec()).collect()
         };
-        let turned: Vec<Vec<f32>> = sequence
-            .iter()
-            .enumerate()
-            .map(|(position, row)| {
-                let mut turned = Vec::new();
-                for index in 0..3 {
-                    turned.extend(rotate(head(row, index, 64), position as f64));
-                }
-                turned.extend(head(row, 3, 64));
-                turned
-            })
-            .collect();
-        let book = expected(shape, &turned, Mask::Causal);
-        for (actual, expected) in near.iter().zip(&book) {
+        let rows: Vec<Vec<f32>> =
+            projection.rows(&cpu).into_iter().enumerate().map(turned).collect();
+        let near = attended(0, Mask::Causal);
+        for (actual, expected) in near.iter().zip(&expected(shape, &rows, Mask::Causal)) {
             let away = distance(actual, expected);
             assert!(away < 1e-2, "{isa}: {away}");
         }
+        // Far away, a token that sees only itself sees the same.
+        assert!(distance(&attended(320, Mask::Window(1))[0], &near[0]) < 1e-6, "{isa}");
     }
 }
 

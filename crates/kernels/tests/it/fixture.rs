@@ -1,6 +1,6 @@
 //! Random numbers, and matrices that the tests understand: rows of f32.
 
-use kernels::{Activations, Arena, Cpu, Isa, Linear, RmsNorm, Rows, WeightFormat};
+use kernels::{Activations, Arena, Cpu, Isa, Linear, Output, RmsNorm, Rows, WeightFormat};
 
 pub(crate) const FORMATS: [WeightFormat; 4] =
     [WeightFormat::Bf16, WeightFormat::Int8, WeightFormat::W8a8, WeightFormat::Int4];
@@ -76,6 +76,28 @@ pub(crate) fn activations(cpu: &Cpu, format: WeightFormat, values: &[Vec<f32>]) 
     let weight = vec![1.0; columns];
     cpu.rms_norm(&rows(values), RmsNorm { weight: &weight, epsilon: 1e-6 }, &mut to);
     to
+}
+
+/// The rows that activations hold.
+pub(crate) fn held(x: &Activations) -> Vec<Vec<f32>> {
+    let read = |row| {
+        let mut to = vec![0.0; x.columns()];
+        x.read(row, &mut to);
+        to
+    };
+    (0..x.len()).map(read).collect()
+}
+
+/// The product of activations and weights.
+pub(crate) fn product(
+    cpu: &Cpu,
+    x: &Activations,
+    weights: &Linear,
+    bias: Option<&[f32]>,
+) -> Vec<Vec<f32>> {
+    let mut to = Rows::new(x.len(), weights.outputs()).unwrap();
+    cpu.linear(x, weights, Output::Store { to: &mut to, bias });
+    values(&to)
 }
 
 /// What `activations` should hold.

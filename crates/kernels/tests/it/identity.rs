@@ -87,17 +87,15 @@ impl Layer {
         let mut x = Activations::new(format, m, HIDDEN).unwrap();
         let mut attended = Activations::new(format, m, SHAPE.heads * SHAPE.head_dim).unwrap();
         let mut inner = Activations::new(format, m, INNER).unwrap();
-        let mut qkv = Rows::new(m, SHAPE.qkv_columns()).unwrap();
         let mut queries = Queries::new(SHAPE, m).unwrap();
         let preparation = QkPreparation {
             query_norm: head_norm,
             key_norm: head_norm,
             rope: Some(&self.rope),
-            score_scale: None,
+            ..QkPreparation::default()
         };
         cpu.rms_norm(&hidden, norm, &mut x);
-        cpu.linear(&x, &self.qkv, Output::Store { to: &mut qkv, bias: None });
-        cpu.store_qkv(&qkv, spans, &preparation, &mut queries, (cache, 0));
+        cpu.project((&x, &self.qkv), spans, &preparation, &mut queries, (cache, 0));
         cpu.attend(&queries, (cache, 0), spans, self.mask, &mut attended);
         cpu.linear(&attended, &self.o, Output::Add { to: &mut hidden, bias: None });
         cpu.rms_norm(&hidden, norm, &mut x);

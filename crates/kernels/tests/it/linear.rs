@@ -1,18 +1,12 @@
 //! Linear layers against plain arithmetic, and the instruction sets against each other.
 
-use kernels::{Activations, Arena, Cpu, Isa, Linear, Output, Rows, WeightFormat};
+use kernels::{Activations, Arena, Isa, Linear, Output, WeightFormat};
 use proptest::prelude::*;
 
 use crate::fixture::{
-    FORMATS, Random, activations, bits, cpu, distance, dot, isas, norm, normalised, pack, rows,
-    values,
+    FORMATS, Random, activations, bits, cpu, distance, dot, held, isas, norm, normalised, pack,
+    product, rows, values,
 };
-
-fn stored(cpu: &Cpu, x: &Activations, weights: &Linear, bias: Option<&[f32]>) -> Vec<Vec<f32>> {
-    let mut to = Rows::new(x.len(), weights.outputs()).unwrap();
-    cpu.linear(x, weights, Output::Store { to: &mut to, bias });
-    values(&to)
-}
 
 /// How far a row may lie from the product of exact activations and the packed weights.
 fn tolerance(format: WeightFormat) -> f64 {
@@ -47,7 +41,7 @@ fn matches_arithmetic(format: WeightFormat, (m, n, k): (usize, usize, usize), se
         let cpu = cpu(isa, 2);
         let packed = pack(&cpu, format, &weights);
         let x = activations(&cpu, format, &inputs);
-        let actual = stored(&cpu, &x, &packed, Some(&bias));
+        let actual = product(&cpu, &x, &packed, Some(&bias));
         let mut kept = vec![vec![0.0; k]; n];
         for (row, kept) in kept.iter_mut().enumerate() {
             packed.row(row, kept);
@@ -104,22 +98,15 @@ fn a_residual_is_added_to() {
         let cpu = cpu(isa, 2);
         let packed = pack(&cpu, WeightFormat::Bf16, &weights);
         let x = activations(&cpu, WeightFormat::Bf16, &inputs);
-        let product = stored(&cpu, &x, &packed, None);
+        let added = product(&cpu, &x, &packed, None);
         let mut to = rows(&before);
         cpu.linear(&x, &packed, Output::Add { to: &mut to, bias: None });
-        for ((after, before), product) in values(&to).iter().zip(&before).zip(&product) {
-            for ((after, before), product) in after.iter().zip(before).zip(product) {
-                assert_eq!(*after, before + product);
+        for ((after, before), added) in values(&to).iter().zip(&before).zip(&added) {
+            for ((after, before), added) in after.iter().zip(before).zip(added) {
+                assert_eq!(*after, before + added);
             }
         }
     }
-}
-
-/// What a layer reads, seen through a layer that is the identity.
-fn seen(cpu: &Cpu, format: WeightFormat, x: &Activations) -> Vec<Vec<f32>> {
-    let unit = |row: usize| (0..x.columns()).map(|c| f32::from(u8::from(c == row))).collect();
-    let identity: Vec<Vec<f32>> = (0..x.columns()).map(unit).collect();
-    stored(cpu, x, &pack(cpu, format, &identity), None)
 }
 
 #[test]
@@ -145,10 +132,10 @@ fn a_gated_layer_gives_silu_of_gate_times_up() {
         let mut to = Activations::new(format, m, n).unwrap();
         cpu.linear(&x, &both, Output::SwiGlu { to: &mut to });
         let (gates, ups) = (
-            stored(&cpu, &x, &pack(&cpu, format, &gate), None),
-            stored(&cpu, &x, &pack(&cpu, format, &up), None),
+            product(&cpu, &x, &pack(&cpu, format, &gate), None),
+            product(&cpu, &x, &pack(&cpu, format, &up), None),
         );
-        for ((actual, gate), up) in seen(&cpu, format, &to).iter().zip(&gates).zip(&ups) {
+        for ((actual, gate), up) in held(&to).iter().zip(&gates).zip(&ups) {
             let silu = |x: f32| x / (1.0 + (-x).exp());
             let expected: Vec<f32> = gate.iter().zip(up).map(|(&g, &u)| silu(g) * u).collect();
             let away = distance(actual, &expected);
@@ -174,7 +161,7 @@ fn gelu_is_the_exact_one() {
         let bias = table.map(|(x, _)| x);
         let mut to = Activations::new(WeightFormat::Int8, 1, table.len()).unwrap();
         cpu.linear(&x, &zero, Output::Gelu { to: &mut to, bias: Some(&bias) });
-        for (actual, (x, expected)) in seen(&cpu, WeightFormat::Int8, &to)[0].iter().zip(table) {
+        for (actual, (x, expected)) in held(&to)[0].iter().zip(table) {
             assert!((actual - expected).abs() < 1e-4, "gelu({x}) is {actual}");
         }
     }
@@ -192,7 +179,7 @@ fn packed_bytes_can_be_kept_and_loaded() {
         slab.copy_from_slice(packed.bytes());
         let loaded = Linear::load(format, (40, 100), slab).unwrap();
         let x = activations(&cpu, format, &random.matrix(3, 100));
-        assert_eq!(stored(&cpu, &x, &loaded, None), stored(&cpu, &x, &packed, None));
+        assert_eq!(product(&cpu, &x, &loaded, None), product(&cpu, &x, &packed, None));
         let short = Arena::anonymous(64).unwrap().take(64).unwrap();
         let error = Linear::load(format, (40, 100), short).unwrap_err().to_string();
         assert!(error.ends_with("not 64"), "{error}");

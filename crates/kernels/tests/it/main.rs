@@ -1,4 +1,5 @@
 //! The kernels against plain arithmetic, against each other, and against themselves in other company.
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
 
 mod attention;
 mod fixture;

@@ -14,7 +14,6 @@ pub(crate) struct Work {
     /// The residual stream.
     pub(super) hidden: Rows,
     pub(super) normed: Activations,
-    pub(super) qkv: Rows,
     pub(super) queries: Queries,
     pub(super) attended: Activations,
     pub(super) gated: Activations,
@@ -44,7 +43,6 @@ impl Work {
         Ok(Self {
             hidden: Rows::new(rows, shape.hidden_size)?,
             normed: activations(shape.hidden_size)?,
-            qkv: Rows::new(rows, heads.qkv_columns())?,
             queries: Queries::new(heads, rows)?,
             attended: activations(shape.query_width())?,
             gated: activations(shape.intermediate_size)?,
@@ -60,7 +58,6 @@ impl Work {
         let activations = |columns| Activations::bytes(formats.layers, rows, columns);
         Rows::bytes(rows, shape.hidden_size)
             + activations(shape.hidden_size)
-            + Rows::bytes(rows, heads.qkv_columns())
             + Queries::bytes(heads, rows)
             + activations(shape.query_width())
             + activations(shape.intermediate_size)

@@ -13,7 +13,6 @@ pub(crate) struct Work {
     texts: usize,
     pub(super) hidden: Rows,
     pub(super) normed: Activations,
-    pub(super) qkv: Rows,
     pub(super) queries: Queries,
     /// Keys and values of one layer.
     pub(super) cache: KvCache,
@@ -50,7 +49,6 @@ impl Work {
             texts: options.max_sequences,
             hidden: Rows::new(rows, config.hidden_size)?,
             normed: activations(config.hidden_size)?,
-            qkv: Rows::new(rows, heads.qkv_columns())?,
             queries: Queries::new(heads, rows)?,
             cache: KvCache::new(KvFormat::Bf16, heads, 1, blocks)?,
             attended: activations(config.hidden_size)?,
@@ -65,7 +63,6 @@ impl Work {
         let activations = |columns| Activations::bytes(formats.layers, rows, columns);
         Rows::bytes(rows, config.hidden_size)
             + 2 * activations(config.hidden_size)
-            + Rows::bytes(rows, heads.qkv_columns())
             + Queries::bytes(heads, rows)
             + KvCache::bytes(KvFormat::Bf16, heads, 1, kv_blocks(config, options))
             + activations(config.intermediate_size)
