@@ -28,7 +28,7 @@ impl Ability {
 /// person's own before the demonstration, one that is ready before one that starts or fails.
 pub(crate) fn choose(gateway: &Gateway, ability: Ability) -> Result<ModelName, Failure> {
     let views = gateway.fleet.views();
-    let configured = gateway.default_model.clone().filter(|name| {
+    let configured = gateway.settings.default_model.clone().filter(|name| {
         // A server for chat may have a second model just for embeddings.
         views.iter().any(|(other, view)| other == name && rank(view, ability).is_some())
     });

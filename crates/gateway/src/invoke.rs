@@ -38,7 +38,7 @@ pub(crate) async fn call(
 ) -> Result<Response, Failure> {
     let (parts, body) = request.into_parts();
     let context = CallContext::of(&parts.headers)?;
-    let payload = read(body, gateway.body_bytes_max).await?;
+    let payload = read(body, gateway.settings.body_bytes_max).await?;
     if is_json(&parts.headers) {
         check_json(&payload)?;
     }

@@ -68,8 +68,6 @@ pub struct Inner {
     pub tasks: Tasks,
     /// The numbers.
     pub metrics: Metrics,
-    /// Largest body that is read into memory, in bytes.
-    pub body_bytes_max: usize,
     /// When the program started.
     pub started: SystemTime,
     /// Set while the server drains: not ready any more.
@@ -78,6 +76,15 @@ pub struct Inner {
     pub loading: watch::Receiver<BTreeSet<ModelName>>,
     /// Version of the program.
     pub version: &'static str,
+    /// What an operator decides about the doors.
+    pub settings: GatewaySettings,
+}
+
+/// What an operator decides about the doors.
+#[derive(Debug, Clone)]
+pub struct GatewaySettings {
+    /// Largest body that is read into memory, in bytes.
+    pub body_bytes_max: usize,
     /// What answers where a request names no model; `None`: the first that can.
     pub default_model: Option<ModelName>,
     /// A folder served at every path that is not ours.

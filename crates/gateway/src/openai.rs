@@ -63,7 +63,7 @@ async fn pass(gateway: &Gateway, ability: Ability, request: Request) -> Result<R
         let detail = "send the body as JSON, with the header `Content-Type: application/json`";
         return Err(Failure::new(ErrorCode::UnsupportedMediaType, detail));
     }
-    let bytes = read(body, gateway.body_bytes_max).await?;
+    let bytes = read(body, gateway.settings.body_bytes_max).await?;
     let named = named(&bytes)?;
     let model = match named.model.as_deref() {
         None => default_model::choose(gateway, ability)?,

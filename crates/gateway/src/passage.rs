@@ -42,7 +42,7 @@ pub(crate) async fn pass_to(
     let upgrade =
         request.headers().contains_key(header::UPGRADE).then(|| hyper::upgrade::on(&mut request));
     let (parts, body) = request.into_parts();
-    let body = take(body, gateway.body_bytes_max).await?;
+    let body = take(body, gateway.settings.body_bytes_max).await?;
     let id = Uuid::now_v7();
     let call = Call {
         call_id: CallId::new(id),

@@ -25,7 +25,7 @@ impl Routes {
     /// The paths for clients.
     pub(crate) fn public(gateway: Gateway) -> Self {
         // What browsers ask of foreign origins is answered by the table.
-        let direct = gateway.cors_origins.is_empty().then(|| gateway.clone());
+        let direct = gateway.settings.cors_origins.is_empty().then(|| gateway.clone());
         Self { table: public_table(gateway), direct }
     }
 
@@ -57,7 +57,8 @@ fn called(gateway: &Gateway, request: &Request) -> Option<ModelName> {
 
 /// Every public path and who answers it.
 fn public_table(gateway: Gateway) -> Router {
-    let (folder, origins) = (gateway.static_dir.clone(), gateway.cors_origins.clone());
+    let (folder, origins) =
+        (gateway.settings.static_dir.clone(), gateway.settings.cors_origins.clone());
     let mut router = ours(gateway.clone());
     router = match folder {
         Some(folder) => static_files::at_the_rest(router, &folder),

@@ -50,7 +50,7 @@ pub(crate) async fn submit(
     let (parts, body) = request.into_parts();
     let context = CallContext::of(&parts.headers)?;
     let idempotency_key = idempotency_key(&parts.headers)?;
-    let payload = read(body, gateway.body_bytes_max).await?;
+    let payload = read(body, gateway.settings.body_bytes_max).await?;
     if is_json(&parts.headers) {
         check_json(&payload)?;
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use worker::{Route, RouteKind, Worker, WorkerBuilder, WorkerError, WorkerLaunch};
 
-use self::{embed::Embed, generate::Generate};
+use self::{embed::Embed, failure::Family, generate::Generate};
 use crate::{
     load::{LoadedDecoder, LoadedEncoder, LoadedModel},
     text::TextSide,
@@ -51,15 +51,15 @@ fn generating(builder: WorkerBuilder, loaded: LoadedDecoder) -> WorkerBuilder {
         .capacity(u32::try_from(max_sequences).unwrap_or(u32::MAX).saturating_add(CAPACITY_SLACK))
         .route(
             post("/v1/chat/completions", "Goes on with a conversation (OpenAI API)."),
-            generate.serves(TextSide::chat),
+            generate.serves(Family::OpenAi, TextSide::chat),
         )
         .route(
             post("/v1/completions", "Goes on with a text (OpenAI API)."),
-            generate.serves(TextSide::completion),
+            generate.serves(Family::OpenAi, TextSide::completion),
         )
         .route(
             post("/generate", "Goes on with each of the `prompts`."),
-            generate.serves(TextSide::generate),
+            generate.serves(Family::Plain, TextSide::generate),
         )
         .route(
             post("/tokenize", "Cuts a text or a conversation into tokens."),

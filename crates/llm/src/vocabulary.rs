@@ -46,7 +46,10 @@ impl Vocabulary {
     }
 
     /// Later words replace earlier ones of the same token.
-    pub(crate) fn from_words(mut words: Vec<(TokenId, Vec<u8>, bool)>, strips_first_space: bool) -> Self {
+    pub(crate) fn from_words(
+        mut words: Vec<(TokenId, Vec<u8>, bool)>,
+        strips_first_space: bool,
+    ) -> Self {
         words.sort_by_key(|(id, ..)| *id);
         let mut vocabulary = Self { strips_first_space, ..Self::default() };
         let mut words = words.into_iter().peekable();

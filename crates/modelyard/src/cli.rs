@@ -1,5 +1,6 @@
 //! The command line. What stands in the comments here is what `--help` shows.
 
+mod bench;
 mod chat;
 mod client;
 mod serve;
@@ -7,6 +8,7 @@ mod serve;
 use clap::{Parser, Subcommand};
 
 pub(crate) use self::{
+    bench::{BenchCommand, BenchEngineArgs, CaseArg, KvArg, QuantizeArg},
     chat::ChatArgs,
     client::{Connection, InvokeArgs, ListArgs, SubmitArgs, TaskCommand},
     serve::{CheckConfigArgs, ConfigArgs, ServeArgs},
@@ -59,6 +61,9 @@ Examples:
   modelyard task list --model local-echo --state failed"
     )]
     Task(TaskCommand),
+    /// Measure this machine.
+    #[command(subcommand, after_help = "Examples:\n  modelyard bench engine ./Qwen3-0.6B")]
+    Bench(BenchCommand),
     /// Run a worker; the server starts these itself.
     #[command(subcommand, hide = true)]
     Worker(WorkerCommand),

@@ -36,7 +36,7 @@ pub use self::{
     file::SyncCalls,
     flags::Flags,
     issue::{Issue, Issues},
-    registry::write_examples,
+    registry::write_builtin,
     settings::{ListenAddress, ServerSettings, Settings, StoreSettings, WorkerSettings},
     show::Shown,
 };

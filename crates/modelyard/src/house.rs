@@ -14,7 +14,7 @@ use control::{Control, ControlSettings};
 use deploy::Local;
 use dispatch::Dispatcher;
 use fleet::{Availability, Fleet, FleetSettings};
-use gateway::{Gateway, Inner, Server};
+use gateway::{Gateway, GatewaySettings, Inner, Server};
 use store::{SqliteOptions, SqliteStore};
 use tasks::{RecentSettings, TaskSettings, Tasks};
 use telemetry::metrics::Metrics;
@@ -123,14 +123,11 @@ impl House {
             fleet: fleet.clone(),
             tasks: tasks.clone(),
             metrics: metrics.clone(),
-            body_bytes_max: settings.server.body_bytes_max,
             started: SystemTime::now(),
             draining: stop.drain.clone(),
             loading: control.loading(),
             version: VERSION,
-            default_model: settings.server.default_model.clone(),
-            static_dir: settings.server.static_dir.clone(),
-            cors_origins: settings.server.cors_origins.clone(),
+            settings: gateway_settings(&settings),
         });
 
         let loops = TaskTracker::new();
@@ -240,6 +237,16 @@ fn fleet_settings(settings: &Settings) -> FleetSettings {
         lease: settings.workers.lease,
         join_token: settings.workers.join_token.clone().unwrap_or_else(random_token),
         epoch: random(),
+    }
+}
+
+fn gateway_settings(settings: &Settings) -> GatewaySettings {
+    let server = &settings.server;
+    GatewaySettings {
+        body_bytes_max: server.body_bytes_max,
+        default_model: server.default_model.clone(),
+        static_dir: server.static_dir.clone(),
+        cors_origins: server.cors_origins.clone(),
     }
 }
 

@@ -6,7 +6,10 @@ use api::Body;
 use http::Response;
 use worker::{Handler, Incoming};
 
-use super::generate::{in_background, told, whole};
+use super::{
+    failure::Family,
+    generate::{in_background, told, whole},
+};
 use crate::{
     encoder::EmbedHandle,
     openai::{ApiError, EmbeddingText},
@@ -23,7 +26,7 @@ impl Embed {
         let this = Arc::clone(self);
         Arc::new(move |incoming| {
             let this = Arc::clone(&this);
-            async move { Ok(told(this.answer(incoming).await)) }
+            async move { Ok(told(this.answer(incoming).await, Family::OpenAi)) }
         })
     }
 

@@ -10,10 +10,23 @@ use crate::{encoder::EmbedRefused, openai::ApiError, service::Refused};
 /// When to come back to an engine that is full: about the time of one answer.
 const RETRY_AFTER_SECONDS: u16 = 1;
 
+/// How a family of routes tells an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Family {
+    /// As the OpenAI API does.
+    OpenAi,
+    /// As `ai-platform` does at `/generate`: `{"error": words}`.
+    Plain,
+}
+
 /// The answer that tells an error.
-pub(super) fn response(error: &ApiError) -> Response<Body> {
+pub(super) fn response(error: &ApiError, family: Family) -> Response<Body> {
+    let body = match family {
+        Family::OpenAi => serde_json::to_vec(&error.body()),
+        Family::Plain => serde_json::to_vec(&serde_json::json!({"error": plain_words(error)})),
+    };
     // Strings always serialise.
-    let mut response = json::response(serde_json::to_vec(&error.body()).unwrap_or_default());
+    let mut response = json::response(body.unwrap_or_default());
     *response.status_mut() =
         StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let head = response.headers_mut();
@@ -24,6 +37,15 @@ pub(super) fn response(error: &ApiError) -> Response<Body> {
         head.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
     }
     response
+}
+
+fn plain_words(error: &ApiError) -> String {
+    match error.code {
+        ErrorCode::HandlerFailed | ErrorCode::WorkerFailed => {
+            format!("Error during generation: {}", error.message)
+        }
+        _ => error.message.clone(),
+    }
 }
 
 /// A fault of the worker's own reading, in words of the API.

@@ -9,7 +9,11 @@ use time::OffsetDateTime;
 use types::{ErrorCode, Fault, Priority, Tenant};
 use worker::{Handler, Incoming, Running, json};
 
-use super::{failure, reply::Reply, stream};
+use super::{
+    failure::{self, Family},
+    reply::Reply,
+    stream,
+};
 use crate::{
     generation::{Controls, Generation, Tokens},
     guide::Guide,
@@ -36,12 +40,12 @@ struct Caller {
 }
 
 impl Generate {
-    /// A route whose bodies are read this way.
-    pub(super) fn serves(self: &Arc<Self>, read: Read) -> Arc<dyn Handler> {
+    /// A route whose bodies are read, and whose errors are told, this way.
+    pub(super) fn serves(self: &Arc<Self>, family: Family, read: Read) -> Arc<dyn Handler> {
         let this = Arc::clone(self);
         Arc::new(move |incoming| {
             let this = Arc::clone(&this);
-            async move { Ok(told(this.answer(incoming, read).await)) }
+            async move { Ok(told(this.answer(incoming, read).await, family)) }
         })
     }
 
@@ -64,7 +68,7 @@ impl Generate {
             let text = Arc::clone(&text);
             async move {
                 let done = in_background(&mut incoming, move |body| work(&text, body)).await;
-                Ok(told(done.and_then(|answer| whole(&answer))))
+                Ok(told(done.and_then(|answer| whole(&answer)), Family::OpenAi))
             }
         })
     }
@@ -185,10 +189,10 @@ pub(super) fn whole(answer: &impl Serialize) -> Result<Response<Body>, ApiError>
 }
 
 /// Errors are answers like any other.
-pub(super) fn told(answer: Result<Response<Body>, ApiError>) -> Response<Body> {
+pub(super) fn told(answer: Result<Response<Body>, ApiError>, family: Family) -> Response<Body> {
     answer.unwrap_or_else(|error| {
         tracing::debug!(code = error.code.slug(), %error, "a request was refused or failed");
-        failure::response(&error)
+        failure::response(&error, family)
     })
 }
 

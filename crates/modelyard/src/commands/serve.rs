@@ -33,8 +33,8 @@ pub(super) fn run(args: &ServeArgs, around: &Surroundings) -> Result<(), Failure
     runtime.block_on(async {
         let stop = Stop::on_signals().map_err(|error| Failure::signals(&error))?;
         let doors = listen::open(&loaded.settings.server.listen).await.map_err(|e| no_door(&e))?;
-        if let Err(error) = config::write_examples(&loaded.settings.data_dir) {
-            tracing::warn!(%error, "could not write the examples; the model `digits` may be missing");
+        if let Err(error) = config::write_builtin(&loaded.settings) {
+            tracing::warn!(%error, "could not write the built-in models; some may be missing");
         }
         for door in &doors {
             tracing::info!(address = %door.address, "listening");

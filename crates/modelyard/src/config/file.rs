@@ -20,8 +20,8 @@ pub(super) struct ConfigToml {
     pub(super) workers: WorkersToml,
     /// The registry, one table per model: `[models.NAME]`.
     ///
-    /// Without any, the built-in registry is served: `local-echo`, `digits`, `external-sentiment`
-    /// and `nanobanana-image`. With some, only `local-echo` stays. A table with the name of a
+    /// Without any, the built-in registry is served: `local-echo`, `modelyard-demo`, `digits`,
+    /// `external-sentiment` and `nanobanana-image`. With some, only `local-echo` stays. A table with the name of a
     /// built-in model changes it; one that sets `kind` or `implementation` replaces it.
     pub(super) models: BTreeMap<ModelName, ModelSpec>,
 }

@@ -6,6 +6,7 @@ use toml::{Table, Value};
 
 use super::{
     key::KeyPath,
+    settings::Settings,
     tree::{Source, Tree},
 };
 
@@ -16,8 +17,9 @@ static DEFAULTS: LazyLock<Table> =
 /// Stays beside the models of a person: the first call of a new server should have an answer.
 const ALWAYS: &str = "local-echo";
 
-/// Stands for the folder of [`write_examples`] in the registry.
+/// Stand for folders of [`write_builtin`] in the registry.
 const EXAMPLES: &str = "{examples}";
+const MODELS: &str = "{models}";
 
 /// The example that the registry serves, so that the program finds it wherever it is installed.
 const DIGITS: &str = include_str!("../../../../examples/digits/digits.py");
@@ -50,9 +52,10 @@ pub(super) fn fill_in(tree: &mut Tree, data_dir: &Path) {
 
 fn place(value: &Value, data_dir: &Path) -> Value {
     match value {
-        Value::String(text) => {
-            Value::String(text.replace(EXAMPLES, &examples(data_dir).to_string_lossy()))
-        }
+        Value::String(text) => Value::String(
+            text.replace(EXAMPLES, &examples(data_dir).to_string_lossy())
+                .replace(MODELS, &models(data_dir).to_string_lossy()),
+        ),
         other => other.clone(),
     }
 }
@@ -61,12 +64,20 @@ fn examples(data_dir: &Path) -> std::path::PathBuf {
     data_dir.join("examples")
 }
 
-/// Writes the code of the built-in Python models where the registry expects it. Call it before
-/// they are started.
+fn models(data_dir: &Path) -> std::path::PathBuf {
+    data_dir.join("models")
+}
+
+/// Writes what the built-in models are made of where the registry expects it: the code of those in
+/// Python, the weights of the demonstration if it is to be served. Call it before they are started.
 ///
 /// # Errors
 /// When the data directory cannot be written.
-pub fn write_examples(data_dir: &Path) -> io::Result<()> {
+pub fn write_builtin(settings: &Settings) -> io::Result<()> {
+    let data_dir = settings.data_dir.as_path();
+    if settings.models.get(llm::demo::NAME).is_some_and(|spec| spec.enabled) {
+        llm::demo::install(&models(data_dir).join(llm::demo::NAME))?;
+    }
     let path = examples(data_dir).join("digits.py");
     if fs::read_to_string(&path).is_ok_and(|known| known == DIGITS) {
         return Ok(());
@@ -81,7 +92,10 @@ mod tests {
 
     #[test]
     fn the_registry_can_be_read_and_needs_nothing_more() {
-        assert_eq!(names(), ["digits", "external-sentiment", "local-echo", "nanobanana-image"]);
+        assert_eq!(
+            names(),
+            ["digits", "external-sentiment", "local-echo", "modelyard-demo", "nanobanana-image",]
+        );
         for (name, fields) in DEFAULTS.iter() {
             let spec: types::ModelSpec = fields.clone().try_into().unwrap();
             assert_eq!(spec.issues(), [], "{name}");

@@ -84,7 +84,7 @@ fn nothing_at_all_is_a_configuration() {
     assert_eq!(settings.warnings, Vec::<String>::new());
     assert_eq!(
         desk("").models(),
-        ["digits", "external-sentiment", "local-echo", "nanobanana-image"]
+        ["digits", "external-sentiment", "local-echo", "modelyard-demo", "nanobanana-image"]
     );
 }
 

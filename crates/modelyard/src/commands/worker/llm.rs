@@ -73,7 +73,7 @@ fn tell(progress: Progress, told: &mut f64) {
 }
 
 /// Where packed weights are kept: `MODELYARD_CACHE_DIR`, else the user's cache folder.
-fn cache_dir(environment: &Environment) -> Option<PathBuf> {
+pub(in crate::commands) fn cache_dir(environment: &Environment) -> Option<PathBuf> {
     let named = |name| environment.get(name).map(PathBuf::from);
     named("MODELYARD_CACHE_DIR")
         .or_else(|| named("XDG_CACHE_HOME").map(|cache| cache.join("modelyard")))

@@ -233,16 +233,29 @@ async fn errors_below_v1_have_the_shape_that_clients_of_openai_read() {
             "model gpt not found",
         ),
         (
-            yard.post("/v1/chat/completions").json("{}"),
-            422,
-            "invalid_input",
-            "field `model` is missing; name one of GET /v1/models",
+            yard.post("/v1/embeddings").json("{}"),
+            404,
+            "model_not_found",
+            "no model here can do `embeddings`; serve one with `modelyard serve FOLDER`, or name \
+             one of GET /v1/models",
         ),
         (
             yard.post("/v1/embeddings").json("{"),
-            422,
-            "invalid_json",
-            "the body is not valid JSON: EOF while parsing an object at line 1 column 1",
+            400,
+            "invalid_request",
+            "Invalid JSON in request body: EOF while parsing an object at line 1 column 1",
+        ),
+        (
+            yard.post("/v1/chat/completions").json(""),
+            400,
+            "invalid_request",
+            "No request body provided.",
+        ),
+        (
+            yard.post("/v1/chat/completions").json(r#"{"model":7}"#),
+            400,
+            "invalid_request",
+            "Invalid request body: invalid type: integer `7`, expected a string at line 1 column 10",
         ),
         (yard.get("/v1/models/gpt"), 404, "model_not_found", "model gpt not found"),
     ] {
