@@ -1,4 +1,9 @@
-//! The engine worker from outside: the step loop over a toy model.
+//! The engine worker from outside: its step loop over a toy model, its routes over toy and real ones.
 
+mod client;
+mod embedding;
+mod gateway;
+mod http_stories;
 mod loop_stories;
+mod real_models;
 mod toy;

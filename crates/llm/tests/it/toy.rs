@@ -26,33 +26,48 @@ pub(crate) const PANICS: TokenId = 999;
 
 /// Lets a number of steps through, then holds the next one back.
 #[derive(Clone, Default)]
-pub(crate) struct Gate(Arc<(Mutex<Option<usize>>, Condvar)>);
+pub(crate) struct Gate(Arc<Bars>);
+
+#[derive(Default)]
+struct Bars {
+    /// Steps that may still pass; `None`: all.
+    left: Mutex<Option<usize>>,
+    changed: Condvar,
+    waited_for: AtomicBool,
+}
 
 impl Gate {
     /// One that holds every step back.
     pub(crate) fn closed() -> Self {
         let gate = Self::default();
-        *gate.0.0.lock().unwrap() = Some(0);
+        *gate.0.left.lock().unwrap() = Some(0);
         gate
     }
 
     /// Lets so many more steps through.
     pub(crate) fn let_through(&self, steps: usize) {
-        if let Some(left) = &mut *self.0.0.lock().unwrap() {
+        if let Some(left) = &mut *self.0.left.lock().unwrap() {
             *left += steps;
         }
-        self.0.1.notify_all();
+        self.0.changed.notify_all();
     }
 
     /// Holds nothing back any more.
     pub(crate) fn open(&self) {
-        *self.0.0.lock().unwrap() = None;
-        self.0.1.notify_all();
+        *self.0.left.lock().unwrap() = None;
+        self.0.changed.notify_all();
     }
 
-    fn pass(&self) {
-        let left = self.0.0.lock().unwrap();
-        let mut left = self.0.1.wait_while(left, |left| *left == Some(0)).unwrap();
+    /// Waits until a step has come to it.
+    pub(crate) async fn is_waited_for(&self) {
+        eventually(|| self.0.waited_for.load(SeqCst)).await;
+    }
+
+    /// Waits to be let through.
+    pub(crate) fn pass(&self) {
+        self.0.waited_for.store(true, SeqCst);
+        let left = self.0.left.lock().unwrap();
+        let mut left = self.0.changed.wait_while(left, |left| *left == Some(0)).unwrap();
         *left = left.map(|left| left - 1);
     }
 }
@@ -80,7 +95,8 @@ impl ModelRunner for Toy {
         if ran(FAILS) {
             return Err(RunError("the toy is out of order".into()));
         }
-        let next = |tokens: &[TokenId]| (tokens.last().unwrap() + 1) % VOCAB as TokenId;
+        let vocab = self.shape.vocab as TokenId;
+        let next = |tokens: &[TokenId]| (tokens.last().unwrap() + 1) % vocab;
         let rows =
             batch.chunks.iter().zip(&mut self.logits).map(|(chunk, logits)| match chunk.output {
                 Output::Nothing => Row::Nothing,
