@@ -2,6 +2,19 @@
 //!
 //! A cache never decides whether a model loads: what is missing, foreign, damaged or of another
 //! layout is packed again and replaced, and a disk that cannot take it is a warning.
+//!
+//! The file is read into huge pages rather than mapped. Measured with a Qwen3-0.6B shape in bf16
+//! (1.19 GB, file in the page cache) on 2 threads of a Sapphire-Rapids-class machine that was not
+//! quiet, runs taken in turns:
+//!
+//! | | ready after | decode, one stream |
+//! |---|---|---|
+//! | packed from the checkpoint | 2.3 s | as read |
+//! | read into huge pages, checksums included | 0.4 s | 20.5, 18.9, 18.0 tokens/s |
+//! | mapped, checksums included | 0.2 s | 18.8, 17.2, 17.3 tokens/s |
+//!
+//! A mapped file has small pages, whose translations cost a few per cent of the memory bandwidth, and
+//! a system that is short of memory may take them away from a model that is idle.
 
 mod checksum;
 mod file;
@@ -11,7 +24,6 @@ use std::{fs, io, path::PathBuf, time::Duration};
 
 use kernels::Slab;
 
-use file::Header;
 pub(crate) use key::Key;
 
 /// A temporary file of this age belongs to nobody any more.
@@ -71,8 +83,7 @@ impl Cache {
         self.tidy();
         let process = std::process::id();
         let temporary = self.directory.join(format!("{}-{process}.tmp", self.family()));
-        let header = Header::of(&self.key.content, pieces);
-        let written = file::write(&temporary, &header, pieces)
+        let written = file::write(&temporary, &self.key.content, pieces)
             .and_then(|()| fs::rename(&temporary, self.path()));
         if written.is_err() {
             // Best effort: whoever has no space for the file is glad of what this gives back.

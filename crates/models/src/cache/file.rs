@@ -1,4 +1,4 @@
-//! The file: a header with the checksum of every piece, then the pieces.
+//! The file: a header with a checksum of every chunk, then the pieces.
 
 use std::{
     fs::File,
@@ -16,38 +16,39 @@ use kernels::Slab;
 
 use super::checksum::checksum;
 
-const MAGIC: &[u8; 8] = b"packed01";
+const MAGIC: &[u8; 8] = b"packed02";
 /// Pieces start on a cache line, as in memory, and are followed by zeros up to the next one.
 const LINE: usize = 64;
+/// What a thread reads and sums up at a time: it is still in its second-level cache then, and no
+/// large piece keeps one thread busy when the others are done.
+const CHUNK: usize = 1 << 20;
 
-/// What stands before the pieces.
-pub(super) struct Header(Vec<u8>);
+/// What stands before the pieces: magic, key, the sums of all chunks, and a sum of these.
+struct Header(Vec<u8>);
 
 impl Header {
-    pub(super) fn of(key: &[u8; 32], pieces: &[&[u8]]) -> Self {
-        Self::with_sums(key, pieces.iter().map(|piece| (piece.len(), checksum(piece))))
-    }
-
-    fn with_sums(key: &[u8; 32], pieces: impl Iterator<Item = (usize, u64)>) -> Self {
+    fn new(key: &[u8; 32], sums: impl Iterator<Item = u64>) -> Self {
         let mut bytes = [MAGIC.as_slice(), key].concat();
-        for (length, sum) in pieces {
-            bytes.extend((length as u64).to_le_bytes());
-            bytes.extend(sum.to_le_bytes());
-        }
-        let sum = checksum(&bytes);
-        bytes.extend(sum.to_le_bytes());
+        bytes.extend(sums.flat_map(u64::to_le_bytes));
+        bytes.extend(checksum(&bytes).to_le_bytes());
         Self(bytes)
     }
 
-    /// The header's length for so many pieces.
-    fn len(pieces: usize) -> usize {
-        MAGIC.len() + 32 + pieces * 16 + 8
+    /// Reads the header of a file that has so many chunks.
+    fn read(file: &File, chunks: usize) -> io::Result<Self> {
+        let mut bytes = vec![0; MAGIC.len() + 32 + chunks * 8 + 8];
+        file.read_exact_at(&mut bytes, 0)?;
+        Ok(Self(bytes))
     }
 
-    /// The checksum that this header states for a piece.
-    fn sum(&self, piece: usize) -> u64 {
-        let at = MAGIC.len() + 32 + piece * 16 + 8;
-        self.0[at..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
+    fn sums(&self) -> impl Iterator<Item = u64> {
+        let words = self.0[MAGIC.len() + 32..].as_chunks::<8>().0;
+        words[..words.len() - 1].iter().map(|word| u64::from_le_bytes(*word))
+    }
+
+    /// Where the first piece begins.
+    fn end(&self) -> usize {
+        self.0.len().next_multiple_of(LINE)
     }
 }
 
@@ -55,7 +56,9 @@ impl Header {
 ///
 /// # Errors
 /// Those of the file system: the disk is full, say.
-pub(super) fn write(path: &Path, header: &Header, pieces: &[&[u8]]) -> io::Result<()> {
+pub(super) fn write(path: &Path, key: &[u8; 32], pieces: &[&[u8]]) -> io::Result<()> {
+    let chunks = pieces.iter().flat_map(|piece| piece.chunks(CHUNK));
+    let header = Header::new(key, chunks.map(checksum));
     let mut file = BufWriter::new(File::create(path)?);
     for part in std::iter::once(&header.0.as_slice()).chain(pieces) {
         file.write_all(part)?;
@@ -78,21 +81,20 @@ pub(super) fn read(
     done: &mut dyn FnMut(usize),
 ) -> io::Result<()> {
     let file = File::open(path)?;
-    let mut found = vec![0; Header::len(pieces.len())];
-    file.read_exact_at(&mut found, 0)?;
-    let found = Header(found);
-    // Built from what we expect and the sums that it states, a whole header comes out the same.
-    let sums: Vec<_> = (0..pieces.len()).map(|i| (pieces[i].len(), found.sum(i))).collect();
-    if found.0 != Header::with_sums(key, sums.iter().copied()).0 {
+    let chunks = pieces.iter().map(|piece| piece.len().div_ceil(CHUNK)).sum();
+    let header = Header::read(&file, chunks)?;
+    // Built anew from the sums that it states, the header we expect comes out the same.
+    if header.0 != Header::new(key, header.sums()).0 {
         return Err(damaged("its header is another"));
     }
-    let mut offset = found.0.len().next_multiple_of(LINE) as u64;
-    let jobs = pieces.iter_mut().zip(sums).map(|(piece, (length, sum))| {
-        let at = offset;
-        offset += length.next_multiple_of(LINE) as u64;
-        Job { piece, at, sum }
+    let mut offset = header.end() as u64;
+    let chunks = pieces.iter_mut().flat_map(|piece| {
+        let first = offset;
+        offset += piece.len().next_multiple_of(LINE) as u64;
+        (first..).step_by(CHUNK).zip(piece.chunks_mut(CHUNK))
     });
-    let jobs = Jobs { waiting: Mutex::new(jobs.collect()), ready: AtomicUsize::new(0) };
+    let jobs = chunks.zip(header.sums()).map(|((at, chunk), sum)| Job { chunk, at, sum });
+    let jobs = Jobs { waiting: Mutex::new(jobs), ready: AtomicUsize::new(0) };
     thread::scope(|scope| {
         let helpers: Vec<_> =
             (1..threads).map(|_| scope.spawn(|| jobs.work(&file, &mut |_| ()))).collect();
@@ -106,31 +108,31 @@ pub(super) fn read(
     Ok(())
 }
 
-/// A piece to be filled.
+/// A chunk to be filled.
 struct Job<'a> {
-    piece: &'a mut Slab,
+    chunk: &'a mut [u8],
     at: u64,
     sum: u64,
 }
 
 /// What the reading threads share.
-struct Jobs<'a> {
-    waiting: Mutex<Vec<Job<'a>>>,
+struct Jobs<I> {
+    waiting: Mutex<I>,
     /// Bytes.
     ready: AtomicUsize,
 }
 
-impl Jobs<'_> {
+impl<'a, I: Iterator<Item = Job<'a>>> Jobs<I> {
     fn work(&self, file: &File, done: &mut dyn FnMut(usize)) -> io::Result<()> {
-        loop {
-            let job = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            let Some(Job { piece, at, sum }) = job else { return Ok(()) };
-            file.read_exact_at(piece, at)?;
-            if checksum(piece) != sum {
+        let next = || self.waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
+        while let Some(Job { chunk, at, sum }) = next() {
+            file.read_exact_at(chunk, at)?;
+            if checksum(chunk) != sum {
                 return Err(damaged("a checksum is wrong"));
             }
-            done(self.ready.fetch_add(piece.len(), Ordering::Relaxed) + piece.len());
+            done(self.ready.fetch_add(chunk.len(), Ordering::Relaxed) + chunk.len());
         }
+        Ok(())
     }
 }
 
