@@ -40,7 +40,7 @@ impl Meter {
         stats.waiting = now.waiting as u64;
         stats.kv_blocks_used = now.kv_blocks_used as u64;
         stats.kv_blocks = now.kv_blocks as u64;
-        stats.preemptions = now.preemptions as u64;
+        stats.preemptions = now.preemptions;
     }
 
     /// A sequence has its first token, so long after its request arrived.

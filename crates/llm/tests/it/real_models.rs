@@ -33,8 +33,9 @@ fn talk(content: &str) -> Value {
 }
 
 fn with(mut body: Value, fields: Value) -> Value {
-    for (name, value) in fields.as_object().unwrap() {
-        body[name] = value.clone();
+    let Value::Object(fields) = fields else { panic!("fields of an object") };
+    for (name, value) in fields {
+        body[name] = value;
     }
     body
 }

@@ -44,7 +44,7 @@ fn the_tightest_of_the_groups_around_us_counts_and_cache_is_no_use() {
         ("a/memory.current", "1\n".into()),
         ("memory.max", format!("{}\n", 4 * GIB)),
         ("memory.current", format!("{}\n", 3 * GIB)),
-        ("memory.stat", format!("anon 5\ninactive_file {}\n", GIB)),
+        ("memory.stat", format!("anon 5\ninactive_file {GIB}\n")),
     ]);
     let bound = check(&proc("0::/a/b\n"), cgroup.path(), 2 * GIB);
     assert_eq!(bound, "is left of the 4.00 GiB that this group of processes may use");
@@ -54,7 +54,7 @@ fn the_tightest_of_the_groups_around_us_counts_and_cache_is_no_use() {
 fn the_older_kind_of_groups_is_understood() {
     let cgroup = files(&[
         ("memory/a/memory.limit_in_bytes", format!("{}\n", 3 * GIB)),
-        ("memory/a/memory.usage_in_bytes", format!("{}\n", GIB)),
+        ("memory/a/memory.usage_in_bytes", format!("{GIB}\n")),
         ("memory/memory.limit_in_bytes", "9223372036854771712\n".into()),
         ("memory/memory.usage_in_bytes", "0\n".into()),
     ]);
