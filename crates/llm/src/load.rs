@@ -251,5 +251,6 @@ fn warm_up(handle: &Handle) -> Result<(), StartError> {
             }
         }
     }
+    handle.clear_stats();
     Ok(())
 }

@@ -15,6 +15,11 @@ impl Meter {
         self.0.lock().clone()
     }
 
+    /// Begins anew.
+    pub(crate) fn clear(&self) {
+        *self.0.lock() = EngineStats::default();
+    }
+
     /// A batch was run.
     pub(crate) fn stepped(&self, batch: &Batch) {
         let mut stats = self.0.lock();

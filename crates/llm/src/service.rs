@@ -150,6 +150,11 @@ impl Handle {
         self.max_model_len
     }
 
+    /// Counts from here on: what was tried before is nobody's.
+    pub(crate) fn clear_stats(&self) {
+        self.meter.clear();
+    }
+
     /// What the engine has done so far.
     pub fn stats(&self) -> EngineStats {
         self.meter.stats()

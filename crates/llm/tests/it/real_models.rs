@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use llm::load::{Loaded, Order, StartError, load};
+use llm::load::{Loaded, LoadedModel, Order, StartError, load};
 use serde_json::{Value, json};
 use types::{EngineSpec, KvFormat, Quantize};
 
@@ -138,6 +138,15 @@ async fn texts_become_vectors_of_length_one_that_do_not_depend_on_their_company(
         assert_eq!(vector(&worker.ask("/v1/embeddings", &alone).await, 0), second, "{model}");
         assert!(both["usage"]["prompt_tokens"].as_u64().unwrap() > 4);
     }
+}
+
+#[test]
+fn what_was_tried_while_loading_is_counted_for_nobody() {
+    let LoadedModel::Decoder(decoder) = loaded("qwen3", small()).unwrap().model else {
+        panic!("it writes text")
+    };
+    let stats = decoder.handle.stats();
+    assert_eq!((stats.prompt_tokens, stats.generated_tokens, stats.steps), (0, 0, 0));
 }
 
 #[track_caller]
