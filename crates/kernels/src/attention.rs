@@ -16,7 +16,6 @@ use crate::{
     format::KvFormat,
     isa::{Isa, multiversion},
     kv::{BLOCK_TOKENS, KvCache, part_bytes},
-    prefetch::{self, Level},
     queries::Queries,
     spans::{QueryBlock, Spans},
     tile,
@@ -92,38 +91,81 @@ struct Task<'a> {
     head: usize,
 }
 
+/// Up to eight blocks, whose scores are weighed together.
+struct Group {
+    /// Position of its first token.
+    start: usize,
+    blocks: usize,
+}
+
 impl<'a> Task<'a> {
-    /// Leaves the result in `work.sums`. Towards its end it fetches the keys that `next` begins with.
+    /// Leaves the result in `work.sums`.
     fn run(&self, work: &mut Workspace<'_>, next: Option<&Self>) {
         let mut rows = softmax::Rows::new(self.block.rows);
         let queries = self.query_tiles();
-        let (start, end) = self.seen();
         work.clear_sums();
-        for group in (start / GROUP_TOKENS * GROUP_TOKENS..end).step_by(GROUP_TOKENS) {
-            let count = (end - group).min(GROUP_TOKENS).div_ceil(BLOCK_TOKENS);
-            let first = group / BLOCK_TOKENS;
-            for index in 0..count {
-                let block = self.kv_block(first + index);
-                self.fetch_ahead(first + index);
-                let (keys, scores) = work.keys(self.isa, self.cache, index, block);
+        for group in self.groups() {
+            let blocks = self.blocks_of(&group);
+            let values =
+                |block: &'a [u8]| self.is_bound_by_memory().then(|| &block[self.part_bytes()..]);
+            for (index, &block) in blocks.iter().enumerate().take(group.blocks) {
+                let ahead = values(block).unwrap_or_default();
+                let (keys, scores) = work.keys(self.isa, self.cache, index, (block, ahead));
                 self.scores(queries, keys, scores);
             }
-            rows.weigh(self.isa, work, (count, is_scaled(self.cache.format())), |row| {
+            rows.weigh(self.isa, work, (group.blocks, is_scaled(self.cache.format())), |row| {
                 let (from, to) = self.range(row);
-                let last = count * BLOCK_TOKENS;
-                from.saturating_sub(group).min(last)..to.saturating_sub(group).min(last)
+                let last = group.blocks * BLOCK_TOKENS;
+                let within = |position: usize| position.saturating_sub(group.start).min(last);
+                within(from)..within(to)
             });
-            if group + GROUP_TOKENS >= end {
-                self.fetch_next(next);
-            }
-            let mut blocks: [&[u8]; GROUP_BLOCKS] = [&[]; GROUP_BLOCKS];
-            for (index, block) in blocks.iter_mut().enumerate().take(count) {
-                *block = self.kv_block(first + index);
-            }
-            let (values, weights, sums) = work.values(self.isa, self.cache, &blocks[..count]);
-            self.add_values(weights, &values[..count], sums);
+            let ahead = self.keys_after(&group, next);
+            let blocks = &blocks[..group.blocks];
+            let (values, weights, sums) = work.values(self.isa, self.cache, blocks, &ahead);
+            self.add_values(weights, &values[..group.blocks], sums);
         }
         rows.divide(self.isa, work);
+    }
+
+    /// The groups that any of the rows sees something of.
+    fn groups(&self) -> impl Iterator<Item = Group> + use<> {
+        let (start, end) = (self.range(0).0, self.range(self.block.rows - 1).1);
+        (start / GROUP_TOKENS * GROUP_TOKENS..end).step_by(GROUP_TOKENS).map(move |start| Group {
+            start,
+            blocks: (end - start).min(GROUP_TOKENS).div_ceil(BLOCK_TOKENS),
+        })
+    }
+
+    /// The blocks of a group; those that it does not have are empty.
+    fn blocks_of(&self, group: &Group) -> [&'a [u8]; GROUP_BLOCKS] {
+        let blocks = &self.spans.blocks_of(self.block.span)[group.start / BLOCK_TOKENS..];
+        let mut found: [&[u8]; GROUP_BLOCKS] = [&[]; GROUP_BLOCKS];
+        for (found, &block) in found.iter_mut().zip(&blocks[..group.blocks]) {
+            *found = self.cache.block(self.layer, block, self.head);
+        }
+        found
+    }
+
+    /// With few rows, attention is as fast as memory. So while keys are in use, the values of the same
+    /// blocks are fetched, and while values are in use, the keys that come next.
+    fn is_bound_by_memory(&self) -> bool {
+        self.block.rows <= tile::ROWS
+    }
+
+    fn part_bytes(&self) -> usize {
+        part_bytes(self.cache.format(), self.cache.shape().head_dim)
+    }
+
+    /// The keys that are needed after those of `group`: of the next group, or the next unit.
+    fn keys_after(&self, group: &Group, next: Option<&Self>) -> [&'a [u8]; GROUP_BLOCKS] {
+        let own = self.groups().find(|later| later.start > group.start).map(|group| (self, group));
+        let other = || next.and_then(|next| next.groups().next().map(|group| (next, group)));
+        match own.or_else(other) {
+            Some((task, group)) if task.is_bound_by_memory() => task
+                .blocks_of(&group)
+                .map(|block| block.get(..self.part_bytes()).unwrap_or_default()),
+            _ => [&[]; GROUP_BLOCKS],
+        }
     }
 
     /// The product of queries and the keys of a block, into 32 columns of scores.
@@ -158,33 +200,6 @@ impl<'a> Task<'a> {
         [self.queries.tiles(index, self.head), self.queries.tiles(second, self.head)]
     }
 
-    /// A block of this sequence and head.
-    fn kv_block(&self, index: usize) -> &'a [u8] {
-        let blocks = self.spans.blocks_of(self.block.span);
-        self.cache.block(self.layer, blocks[index], self.head)
-    }
-
-    /// With few rows, attention is as fast as memory. So while the keys of a block are in use, those of
-    /// the next are fetched, and its values, which are needed a little later.
-    fn fetch_ahead(&self, index: usize) {
-        if self.block.rows > tile::ROWS {
-            return;
-        }
-        let bytes = part_bytes(self.cache.format(), self.cache.shape().head_dim);
-        if index + 1 < self.spans.blocks_of(self.block.span).len() {
-            prefetch::lines(&self.kv_block(index + 1)[..bytes], Level::First);
-        }
-        prefetch::lines(&self.kv_block(index)[bytes..], Level::Second);
-    }
-
-    /// And while values are in use, the first keys of the next unit.
-    fn fetch_next(&self, next: Option<&Self>) {
-        let Some(next) = next.filter(|next| next.block.rows <= tile::ROWS) else { return };
-        let bytes = part_bytes(self.cache.format(), self.cache.shape().head_dim);
-        let first = next.seen().0 / GROUP_TOKENS * GROUP_BLOCKS;
-        prefetch::lines(&next.kv_block(first)[..bytes], Level::Second);
-    }
-
     /// What a row sees: positions from the first up to the second.
     fn range(&self, row: usize) -> (usize, usize) {
         let place = &self.spans.places[self.block.span];
@@ -194,11 +209,6 @@ impl<'a> Task<'a> {
             Mask::Window(window) => ((position + 1).saturating_sub(window), position + 1),
             Mask::Full => (0, place.position + place.length),
         }
-    }
-
-    /// What any of the rows sees.
-    fn seen(&self) -> (usize, usize) {
-        (self.range(0).0, self.range(self.block.rows - 1).1)
     }
 
     /// Hands the rows on.

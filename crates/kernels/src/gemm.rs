@@ -4,10 +4,7 @@
 pub(crate) mod amx;
 pub(crate) mod portable;
 
-use std::{
-    ops::Range,
-    sync::{Mutex, PoisonError},
-};
+use std::ops::Range;
 
 use crate::{
     Cpu,
@@ -85,20 +82,14 @@ impl Cpu {
     /// When shapes or formats do not match.
     pub fn predict(&self, x: &Activations, head: &Linear, predictions: &mut Predictions) {
         predictions.prepare(x.len(), head.outputs());
-        let (sink, best) = predictions.sink();
-        let best = Mutex::new(best);
+        let sink = predictions.sink();
         self.panels(x, head, |strip, row, panel| {
-            let mut found = [(f32::NEG_INFINITY, 0); PANEL_ROWS];
             // SAFETY: as in `linear`.
-            let found = unsafe { sink.take(self.isa, strip, row, panel, &mut found) };
-            let mut best = best.lock().unwrap_or_else(PoisonError::into_inner);
-            for (best, found) in best[row..].iter_mut().zip(found) {
-                best.consider(*found);
-            }
+            unsafe { sink.take(self.isa, strip, row, panel) };
         });
     }
 
-    /// Calls `done(strip, row, panel)` with every panel of the product, `[rows][32]` f32.
+    /// Calls `done(strip, row, [rows][32])` with all rows of the product, some at a time.
     fn panels(
         &self,
         x: &Activations,
@@ -113,20 +104,27 @@ impl Cpu {
             while let Some(unit) = worker.next() {
                 let (strip, row) = (unit % strips, unit / strips * PANEL_ROWS);
                 let rows = PANEL_ROWS.min(x.len() - row);
-                let sums = &mut worker.scratch.panel;
-                compute(self.isa, &Panel::new(x, weights, strip, row..row + rows), sums);
-                done(strip, row, &mut sums[..rows * STRIP]);
+                let panel = Panel::new(x, weights, strip, row..row + rows);
+                let mut done = |first: usize, rows: &mut [f32]| done(strip, row + first, rows);
+                compute(self.isa, &panel, &mut worker.scratch.panel, &mut done);
             }
         });
     }
 }
 
-/// Computes a panel into the first `[rows][32]` of `sums`, with the rest as working space.
-pub(crate) fn compute(isa: Isa, panel: &Panel<'_>, sums: &mut [f32]) {
+/// Takes rows of a panel, `[rows][32]`, from a row on that is counted in the panel.
+pub(crate) type Done<'a> = dyn FnMut(usize, &mut [f32]) + 'a;
+
+/// Computes a panel in the first `[rows][32]` of `work`, and hands its rows to `done` as they are ready.
+pub(crate) fn compute(isa: Isa, panel: &Panel<'_>, work: &mut [f32], done: &mut Done<'_>) {
     match isa {
         // SAFETY: a `Cpu` has this instruction set only where the machine does.
         #[cfg(target_arch = "x86_64")]
-        Isa::Amx => unsafe { amx::panel(panel, sums) },
-        _ => portable::panel(isa, panel, &mut sums[..panel.rows * STRIP]),
+        Isa::Amx => unsafe { amx::panel(panel, work, done) },
+        _ => {
+            let rows = &mut work[..panel.rows * STRIP];
+            portable::panel(isa, panel, rows);
+            done(0, rows);
+        }
     }
 }

@@ -253,20 +253,17 @@ impl PartMut<'_> {
     fn words(&mut self, slot: usize, values: &[f32], words: &mut [u32]) -> usize {
         match self.format {
             KvFormat::Bf16 => {
-                for (word, pair) in words.iter_mut().zip(values.chunks_exact(2)) {
-                    let bits = |value: f32| u32::from(bf16::from_f32(value));
-                    *word = bits(pair[0]) | bits(pair[1]) << 16;
+                let bits = |value: f32| u32::from(bf16::from_f32(value));
+                for (word, [a, b]) in words.iter_mut().zip(values.as_chunks::<2>().0) {
+                    *word = bits(*a) | bits(*b) << 16;
                 }
                 values.len() / 2
             }
             KvFormat::Int8 => {
                 let inverse = self.set_scale(slot, values);
-                for (word, four) in words.iter_mut().zip(values.chunks_exact(4)) {
-                    let bits = |value: f32| u32::from(lanes::round(value * inverse) as u8);
-                    *word = bits(four[0])
-                        | bits(four[1]) << 8
-                        | bits(four[2]) << 16
-                        | bits(four[3]) << 24;
+                let bits = |value: f32| u32::from(lanes::round(value * inverse) as u8);
+                for (word, [a, b, c, d]) in words.iter_mut().zip(values.as_chunks::<4>().0) {
+                    *word = bits(*a) | bits(*b) << 8 | bits(*c) << 16 | bits(*d) << 24;
                 }
                 values.len() / 4
             }
@@ -286,28 +283,36 @@ impl PartMut<'_> {
     /// of 16 columns with the tokens beside it.
     #[inline(always)]
     fn put_value(&mut self, slot: usize, value: &[f32]) {
-        let inverse = match self.format {
-            KvFormat::Bf16 => 1.0,
-            KvFormat::Int8 => self.set_scale(slot, value),
-        };
-        // Tokens that share a word, and bits of each.
-        let (shared, bits) = match self.format {
-            KvFormat::Bf16 => (2, 16),
-            KvFormat::Int8 => (4, 8),
-        };
-        let shift = (slot % shared) as u32 * bits;
-        let kept = !(((1u32 << bits) - 1) << shift);
+        match self.format {
+            KvFormat::Bf16 => {
+                self.blend_values::<16>(slot, value, |x| u32::from(bf16::from_f32(x)));
+            }
+            KvFormat::Int8 => {
+                let inverse = self.set_scale(slot, value);
+                self.blend_values::<8>(slot, value, |x| u32::from(lanes::round(x * inverse) as u8));
+            }
+        }
+    }
+
+    /// Puts `BITS` bits of every value into its word.
+    #[inline(always)]
+    fn blend_values<const BITS: u32>(
+        &mut self,
+        slot: usize,
+        value: &[f32],
+        bits: impl Fn(f32) -> u32,
+    ) {
+        let shared = 32 / BITS as usize;
+        let shift = (slot % shared) as u32 * BITS;
+        let kept = !(((1u32 << BITS) - 1) << shift);
         let tile_bytes = self.tiles.len() / (self.head_dim / tile::COLUMNS);
         let tiles = self.tiles.chunks_exact_mut(tile_bytes);
-        for (tile, values) in tiles.zip(value.chunks_exact(tile::COLUMNS)) {
+        // Arrays, whose length the compiler knows, become vector instructions.
+        for (tile, values) in tiles.zip(value.as_chunks::<{ tile::COLUMNS }>().0) {
             let line = &mut tile[slot / shared * tile::ROW_BYTES..][..tile::ROW_BYTES];
-            for (word, &value) in line.chunks_exact_mut(4).zip(values) {
-                let new = match self.format {
-                    KvFormat::Bf16 => u32::from(bf16::from_f32(value)),
-                    KvFormat::Int8 => u32::from(lanes::round(value * inverse) as u8),
-                };
-                let old = u32::from_le_bytes([word[0], word[1], word[2], word[3]]);
-                word.copy_from_slice(&(old & kept | new << shift).to_le_bytes());
+            let new = values.map(&bits);
+            for (word, new) in line.as_chunks_mut::<4>().0.iter_mut().zip(new) {
+                *word = (u32::from_le_bytes(*word) & kept | new << shift).to_le_bytes();
             }
         }
     }

@@ -1,5 +1,7 @@
 //! What the last layer says about the next token of each sequence.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use crate::{
     isa::{Isa, multiversion},
     lanes,
@@ -16,23 +18,15 @@ pub struct Predictions {
     rows: usize,
     /// For each row, where its logits lie in `logits`.
     wanted: Vec<Option<usize>>,
-    best: Vec<Best>,
+    best: Vec<AtomicU64>,
 }
 
-/// The largest logit so far; the lowest token among equals.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Best {
-    value: f32,
-    token: u32,
-}
-
-impl Best {
-    pub(crate) fn consider(&mut self, (value, token): (f32, u32)) {
-        let ties = value == self.value && value > f32::NEG_INFINITY;
-        if value > self.value || (ties && token < self.token) {
-            *self = Self { value, token };
-        }
-    }
+/// The largest logit so far in the upper half, as an integer of the same order, and in the lower half the
+/// complement of its token: of equal logits, the lowest token makes the larger number. Zero is none.
+fn ranked(logit: f32, token: u32) -> u64 {
+    let bits = logit.to_bits();
+    let ordered = if bits >> 31 == 1 { !bits } else { bits | 1 << 31 };
+    u64::from(ordered) << 32 | u64::from(!token)
 }
 
 impl Predictions {
@@ -66,7 +60,7 @@ impl Predictions {
 
     /// The likeliest token of a row; the lowest among equals, and `u32::MAX` where no logit is a number.
     pub fn argmax(&self, row: usize) -> u32 {
-        self.best[row].token
+        !(self.best[row].load(Ordering::Relaxed) as u32)
     }
 
     /// All logits of a row, if it wanted them.
@@ -85,16 +79,16 @@ impl Predictions {
         assert_eq!(self.wanted.len(), rows, "a request for another number of rows");
         assert_eq!(self.vocabulary, outputs, "a head of {outputs} outputs");
         self.best.clear();
-        self.best.resize(rows, Best { value: f32::NEG_INFINITY, token: u32::MAX });
+        self.best.resize_with(rows, AtomicU64::default);
     }
 
-    pub(crate) fn sink(&mut self) -> (PredictionSink<'_>, &mut [Best]) {
-        let sink = PredictionSink {
+    pub(crate) fn sink(&mut self) -> PredictionSink<'_> {
+        PredictionSink {
             logits: self.logits.shared(),
             wanted: &self.wanted,
+            best: &self.best,
             vocabulary: self.vocabulary,
-        };
-        (sink, &mut self.best)
+        }
     }
 }
 
@@ -102,22 +96,16 @@ impl Predictions {
 pub(crate) struct PredictionSink<'a> {
     logits: Shared<'a, f32>,
     wanted: &'a [Option<usize>],
+    best: &'a [AtomicU64],
     vocabulary: usize,
 }
 
 impl PredictionSink<'_> {
-    /// Copies logits where wanted, and writes the largest of each row of the panel to `found`.
+    /// Copies logits where wanted, and keeps the largest of each row.
     ///
     /// # Safety
     /// Meanwhile nobody else uses the logits of this panel.
-    pub(crate) unsafe fn take<'f>(
-        &self,
-        isa: Isa,
-        strip: usize,
-        row: usize,
-        panel: &[f32],
-        found: &'f mut [(f32, u32)],
-    ) -> &'f [(f32, u32)] {
+    pub(crate) unsafe fn take(&self, isa: Isa, strip: usize, row: usize, panel: &[f32]) {
         let from = strip * STRIP;
         let width = STRIP.min(self.vocabulary - from);
         for (index, values) in panel.chunks_exact(STRIP).enumerate() {
@@ -127,19 +115,21 @@ impl PredictionSink<'_> {
                 to.copy_from_slice(&values[..width]);
             }
         }
-        let found = &mut found[..panel.len() / STRIP];
-        largest(isa, panel, from as u32, width, found);
-        found
+        keep_largest(isa, panel, from as u32, width, &self.best[row..]);
     }
 }
 
 multiversion! {
-    fn largest(panel: &[f32], from: u32, width: usize, found: &mut [(f32, u32)]) {
-        for (values, found) in panel.chunks_exact(STRIP).zip(found) {
+    fn keep_largest(panel: &[f32], from: u32, width: usize, best: &[AtomicU64]) {
+        for (values, best) in panel.chunks_exact(STRIP).zip(best) {
             let values = &values[..width];
             let max = lanes::max(values);
+            // Few strips have a new largest one, and where all are no numbers there is none.
+            if max == f32::NEG_INFINITY || ranked(max, 0) < best.load(Ordering::Relaxed) {
+                continue;
+            }
             let at = values.iter().position(|&value| value == max).unwrap_or(0);
-            *found = (max, from + at as u32);
+            best.fetch_max(ranked(max, from + at as u32), Ordering::Relaxed);
         }
     }
 }

@@ -77,7 +77,7 @@ impl Cpu {
                     for strip in 0..strips {
                         let panel = Panel::new(x, weights, head * strips + strip, row..row + rows);
                         let sums = &mut worker.scratch.panel[strip * HEAD_STRIDE..];
-                        gemm::compute(self.isa, &panel, sums);
+                        gemm::compute(self.isa, &panel, sums, &mut |_, _| {});
                     }
                     // SAFETY: a head's queries, keys or values belong to one unit.
                     unsafe {

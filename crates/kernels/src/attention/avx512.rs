@@ -19,12 +19,15 @@ use crate::{
     },
     avx512::exp2,
     lanes::{self, LANES},
-    tile,
+    prefetch, tile,
 };
 
 /// Which of the lanes from `start` on lie in the range.
 #[inline(always)]
 fn mask(visible: &Range<usize>, start: usize) -> __mmask16 {
+    if visible.start <= start && start + LANES <= visible.end {
+        return !0;
+    }
     let up_to = |end: usize| (1u32 << end.saturating_sub(start).min(LANES)) - 1;
     (up_to(visible.end) & !up_to(visible.start)) as __mmask16
 }
@@ -37,7 +40,9 @@ fn mask(visible: &Range<usize>, start: usize) -> __mmask16 {
 pub(super) unsafe fn weigh(row: RowOfScores<'_>, visible: Range<usize>, state: &mut State) {
     let RowOfScores { scores, scales, lines, sums } = row;
     let mut max = _mm512_set1_ps(f32::NEG_INFINITY);
-    for (index, chunk) in scores.chunks_exact_mut(LANES).enumerate() {
+    // What lies behind the last visible token is neither scaled nor looked at.
+    let seen = visible.end.div_ceil(LANES);
+    for (index, chunk) in scores.chunks_exact_mut(LANES).enumerate().take(seen) {
         let start = index * LANES;
         // SAFETY: sixteen scores, and as many scales.
         unsafe {
@@ -66,6 +71,11 @@ pub(super) unsafe fn weigh(row: RowOfScores<'_>, visible: Range<usize>, state: &
     let mut sum = [_mm512_setzero_ps(); 2];
     let blocks = scores.chunks_exact(tile::DEPTH_BF16).zip(lines.chunks_mut(WEIGHT_BYTES));
     for (index, (chunk, line)) in blocks.enumerate() {
+        let line = &mut line[..tile::ROW_BYTES];
+        if index * tile::DEPTH_BF16 >= visible.end {
+            line.fill(0);
+            continue;
+        }
         let mut weights = [_mm512_setzero_ps(); 2];
         for (half, weight) in weights.iter_mut().enumerate() {
             let start = index * tile::DEPTH_BF16 + half * LANES;
@@ -81,7 +91,6 @@ pub(super) unsafe fn weigh(row: RowOfScores<'_>, visible: Range<usize>, state: &
                 }
             }
         }
-        let line = &mut line[..tile::ROW_BYTES];
         let packed = _mm512_cvtne2ps_pbh(weights[1], weights[0]);
         // SAFETY: 32 bf16 are 64 bytes, which the line has.
         unsafe {
@@ -92,32 +101,34 @@ pub(super) unsafe fn weigh(row: RowOfScores<'_>, visible: Range<usize>, state: &
     state.sum += _mm512_reduce_add_ps(_mm512_add_ps(sum[0], sum[1]));
 }
 
-/// Int8 tiles as bf16 tiles, each value 2^24 times as large as it was.
+/// Int8 tiles as bf16 tiles, each value 2^24 times as large as it was. Between its lines it fetches those of
+/// `ahead`, which is as long as `from` or empty, so that memory and arithmetic work at the same time.
 ///
 /// # Safety
 /// The processor has AVX-512, and `to` is twice as long as `from`.
 #[target_feature(enable = "avx512f")]
-pub(super) unsafe fn expand(from: &[u8], to: &mut [u8]) {
+pub(super) unsafe fn expand(from: &[u8], to: &mut [u8], ahead: &[u8]) {
     let top = _mm512_set1_epi32(0xff00_0000_u32 as i32);
+    // Fetching what is already here costs next to nothing.
+    let ahead = if ahead.is_empty() { from } else { ahead };
     let pairs = to.chunks_exact_mut(2 * tile::ROW_BYTES);
-    for (from, to) in from.chunks_exact(tile::ROW_BYTES).zip(pairs) {
+    let lines = from.chunks_exact(tile::ROW_BYTES).zip(ahead.chunks_exact(tile::ROW_BYTES));
+    for ((from, ahead), to) in lines.zip(pairs) {
+        prefetch::line(ahead);
         // A byte at the top of a word, with zeros below, is an integer whose float has nothing in its
         // lower half: the bf16 of 2^24 times the byte.
         let float = |word: __m512i| _mm512_castps_si512(_mm512_cvtepi32_ps(word));
         // SAFETY: 64 bytes in, 128 out.
         unsafe {
             let words = _mm512_loadu_si512(from.as_ptr().cast());
-            let second = _mm512_slli_epi32::<16>(words);
             let pair = |low: __m512i, high: __m512i| {
                 let high = float(_mm512_and_si512(high, top));
                 _mm512_or_si512(_mm512_srli_epi32::<16>(float(_mm512_and_si512(low, top))), high)
             };
-            _mm512_storeu_si512(
-                to.as_mut_ptr().cast(),
-                pair(_mm512_slli_epi32::<24>(words), second),
-            );
-            let last = pair(_mm512_slli_epi32::<8>(words), words);
-            _mm512_storeu_si512(to.as_mut_ptr().add(tile::ROW_BYTES).cast(), last);
+            let first = pair(_mm512_slli_epi32::<24>(words), _mm512_slli_epi32::<16>(words));
+            let second = pair(_mm512_slli_epi32::<8>(words), words);
+            _mm512_storeu_si512(to.as_mut_ptr().cast(), first);
+            _mm512_storeu_si512(to.as_mut_ptr().add(tile::ROW_BYTES).cast(), second);
         }
     }
 }

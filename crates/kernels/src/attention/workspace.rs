@@ -9,6 +9,7 @@ use crate::{
     kv::{BLOCK_TOKENS, HEAD_DIM_MAX, KvCache, part_bytes},
     linear::f32_at,
     memory::bytes_of,
+    prefetch,
     spans::QUERY_ROWS,
     tile,
 };
@@ -103,17 +104,19 @@ impl<'a> Workspace<'a> {
         }
     }
 
-    /// The keys of the group's block `index` as bf16 tiles: as they are, or expanded. Takes over its scales.
+    /// The keys of the group's block `index` as bf16 tiles: as they are, or expanded. Takes over its scales,
+    /// and fetches `ahead` meanwhile.
     pub(super) fn keys<'k>(
         &'k mut self,
         isa: Isa,
         cache: &KvCache,
         index: usize,
-        block: &'k [u8],
+        (block, ahead): (&'k [u8], &[u8]),
     ) -> (&'k [u8], &'k mut [f32]) {
         let bytes = part_bytes(cache.format(), self.head_dim);
         let scores = &mut self.scores[index * BLOCK_TOKENS..];
         if !is_scaled(cache.format()) {
+            prefetch::lines(ahead);
             return (&block[..bytes], scores);
         }
         let scales = &block[2 * bytes..];
@@ -125,28 +128,33 @@ impl<'a> Workspace<'a> {
             *value = f32_at(scales, 4 * (BLOCK_TOKENS + token)) * unit;
         }
         let keys = &mut self.expanded[..2 * bytes];
-        expand(isa, &block[..bytes], keys);
+        expand(isa, &block[..bytes], keys, ahead);
         (keys, scores)
     }
 
-    /// The values of a group's blocks as bf16 tiles, its weights, and the sums to add to.
+    /// The values of a group's blocks as bf16 tiles, its weights, and the sums to add to. Fetches a slice of
+    /// `ahead` with each block.
     pub(super) fn values<'k>(
         &'k mut self,
         isa: Isa,
         cache: &KvCache,
         blocks: &[&'k [u8]],
+        ahead: &[&[u8]; GROUP_BLOCKS],
     ) -> ([&'k [u8]; GROUP_BLOCKS], &'k [u8], &'k mut [f32]) {
         let bytes = part_bytes(cache.format(), self.head_dim);
         let mut values: [&[u8]; GROUP_BLOCKS] = [&[]; GROUP_BLOCKS];
         let mut copies = self.expanded.chunks_exact_mut(part_bytes(KvFormat::Bf16, self.head_dim));
-        for (values, block) in values.iter_mut().zip(blocks) {
+        for ((values, block), ahead) in values.iter_mut().zip(blocks).zip(ahead) {
             let stored = &block[bytes..2 * bytes];
             *values = match copies.next() {
                 Some(copy) if is_scaled(cache.format()) => {
-                    expand(isa, stored, copy);
+                    expand(isa, stored, copy, ahead);
                     copy
                 }
-                _ => stored,
+                _ => {
+                    prefetch::lines(ahead);
+                    stored
+                }
             };
         }
         (values, self.weights, self.sums)
@@ -154,11 +162,11 @@ impl<'a> Workspace<'a> {
 }
 
 /// Int8 tiles as bf16 tiles, without their scales.
-fn expand(isa: Isa, from: &[u8], to: &mut [u8]) {
+fn expand(isa: Isa, from: &[u8], to: &mut [u8], ahead: &[u8]) {
     match isa {
         // SAFETY: a `Cpu` has these instruction sets only where the machine does.
         #[cfg(target_arch = "x86_64")]
-        Isa::Amx | Isa::Avx512 => unsafe { avx512::expand(from, to) },
+        Isa::Amx | Isa::Avx512 => unsafe { avx512::expand(from, to, ahead) },
         _ => portable::expand(isa, from, to),
     }
 }

@@ -13,14 +13,14 @@ use crate::{
         blocks::{self, Operands},
     },
     format::WeightFormat,
-    gemm::Panel,
+    gemm::{Done, Panel},
     linear::{INT4_GROUP, INT4_TILES, INT8_TRAILER},
     scratch::PANEL_ROWS,
     tile::{self, COLUMNS, STRIP},
 };
 
-/// Steps of the inner dimension that are taken at a time, so that 16 KiB of weights stay in the
-/// first-level cache while activations pass from the second.
+/// Steps of the inner dimension that are taken at a time, so that a strip's weights of these steps stay
+/// in the first-level cache while activations pass from the second.
 const BLOCK_STEPS: usize = 8;
 /// Rows of a wide block.
 const BLOCK_ROWS: usize = 32;
@@ -36,27 +36,26 @@ pub(super) fn configure(rows: usize) -> Configured {
     unsafe { Configured::new(rows) }
 }
 
-/// Computes a panel into the first `[rows][32]` of `sums`, with the rest as working space. Tiles are
-/// configured for it.
+/// Computes a panel and hands its rows on, `done(first, [rows][32])`, while they are in the first-level
+/// cache. Tiles are configured for it.
 ///
 /// # Safety
 /// The processor has AMX and AVX-512.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
-pub(super) unsafe fn panel(panel: &Panel<'_>, sums: &mut [f32]) {
-    assert!(sums.len() >= WORK, "working space for a panel");
-    // SAFETY: the caller's promise.
+pub(super) unsafe fn panel(panel: &Panel<'_>, work: &mut [f32], done: &mut Done<'_>) {
+    assert!(work.len() >= WORK, "working space for a panel");
+    let (sums, rest) = work.split_at_mut(SUMS);
+    // SAFETY: the caller's promise; all working space is there.
     unsafe {
-        match panel.format {
-            WeightFormat::Bf16 => multiply(panel, panel.x.high, panel.weights, sums.as_mut_ptr()),
-            WeightFormat::W8a8 => {
-                multiply(panel, panel.x.high, panel.weights, sums.as_mut_ptr());
-                descale(panel, sums);
-            }
-            WeightFormat::Int8 => {
-                multiply_planes(panel, sums);
-                join(panel, sums);
-            }
-            WeightFormat::Int4 => int4(panel, sums),
+        if panel.format == WeightFormat::Int4 {
+            int4(panel, sums, rest, done);
+        } else if panel.rows <= tile::ROWS {
+            narrow(panel, sums, &mut rest[..SUMS]);
+            let rows = &mut sums[..panel.rows * STRIP];
+            finish(panel, 0, rows, rest);
+            done(0, rows);
+        } else {
+            wide(panel, sums, &mut rest[..SUMS], done);
         }
     }
 }
@@ -70,101 +69,99 @@ fn activations(panel: &Panel<'_>, plane: &[u8], row: usize, step: usize) -> *con
     plane[tiles * tile::BYTES..].as_ptr()
 }
 
-/// Sums of one plane of activations times the strip, in the type that the instruction leaves.
-unsafe fn multiply(panel: &Panel<'_>, plane: &[u8], weights: &[u8], sums: *mut f32) {
-    let steps = panel.x.depth_tiles;
-    let is_bf16 = panel.format == WeightFormat::Bf16;
-    if panel.rows <= tile::ROWS {
-        let operands = Operands {
-            a: activations(panel, plane, panel.row, 0),
-            a_stride: 0,
-            b: weights.as_ptr(),
-            steps,
-            c: sums.cast(),
-            first: true,
-        };
-        // SAFETY: activations and weights have `steps` tiles, sums at least 16 rows.
-        unsafe {
-            if is_bf16 { blocks::narrow_bf16(operands) } else { blocks::narrow_int8(operands) }
-        }
-        return;
-    }
-    for step in (0..steps).step_by(BLOCK_STEPS) {
-        let taken = BLOCK_STEPS.min(steps - step);
-        // SAFETY: as above, for the steps of this block.
-        unsafe { multiply_steps(panel, plane, weights, (step, taken), sums) };
-    }
-}
-
-/// The same for a range of steps and more than 16 rows.
-unsafe fn multiply_steps(
-    panel: &Panel<'_>,
-    plane: &[u8],
-    weights: &[u8],
-    (step, taken): (usize, usize),
-    sums: *mut f32,
-) {
-    let is_bf16 = panel.format == WeightFormat::Bf16;
-    let count = panel.rows.div_ceil(BLOCK_ROWS);
-    for block in 0..count {
-        let b = weights[step * 2 * tile::BYTES..].as_ptr();
-        let operands = Operands {
-            a: activations(panel, plane, panel.row + block * BLOCK_ROWS, step),
-            a_stride: panel.x.depth_tiles * tile::BYTES,
-            b,
-            steps: taken,
-            // SAFETY: sums have a row for every row of every block.
-            c: unsafe { sums.add(block * BLOCK_ROWS * STRIP) }.cast(),
-            first: step == 0,
-        };
-        // While this strip is in use, the next one, which lies behind it, comes to the cache.
-        let next = b.wrapping_add(weights.len());
-        // SAFETY: activations and weights have these steps, activations and sums these rows.
-        unsafe {
-            match (is_bf16, count) {
-                (true, 1..=2) => {
-                    blocks::wide_bf16_16(operands, next.wrapping_add(block * taken * 1024));
-                }
-                (true, 3..=4) => {
-                    blocks::wide_bf16_8(operands, next.wrapping_add(block * taken * 512));
-                }
-                (true, _) => blocks::wide_bf16_2(operands, next.wrapping_add(block * taken * 128)),
-                (false, 1..=2) => {
-                    blocks::wide_int8_16(operands, next.wrapping_add(block * taken * 1024));
-                }
-                (false, 3..=4) => {
-                    blocks::wide_int8_8(operands, next.wrapping_add(block * taken * 512));
-                }
-                (false, _) => blocks::wide_int8_2(operands, next.wrapping_add(block * taken * 128)),
+/// Up to 16 rows, over all steps at once: weights pass through only once, as fast as memory gives them.
+unsafe fn narrow(panel: &Panel<'_>, sums: &mut [f32], low: &mut [f32]) {
+    let a = activations(panel, panel.x.high, panel.row, 0);
+    let operands = Operands {
+        a,
+        a_stride: 0,
+        b: panel.weights.as_ptr(),
+        steps: panel.x.depth_tiles,
+        c: sums.as_mut_ptr().cast(),
+        first: true,
+    };
+    // SAFETY: activations and weights have these steps, sums 16 rows.
+    unsafe {
+        match panel.format {
+            WeightFormat::Bf16 => blocks::narrow_bf16(operands),
+            WeightFormat::W8a8 => blocks::narrow_int8(operands),
+            WeightFormat::Int8 | WeightFormat::Int4 => {
+                let a_low = activations(panel, panel.x.low, panel.row, 0);
+                let planes = Operands { a_stride: a_low as usize - a as usize, ..operands };
+                blocks::narrow_planes(planes, low.as_mut_ptr().cast());
             }
         }
     }
 }
 
-/// Sums of both planes: of the high one first, of the low one behind.
-unsafe fn multiply_planes(panel: &Panel<'_>, sums: &mut [f32]) {
-    let (high, low) = sums.split_at_mut(SUMS);
-    if panel.rows <= tile::ROWS {
-        let a = activations(panel, panel.x.high, panel.row, 0);
-        let operands = Operands {
-            a,
-            a_stride: activations(panel, panel.x.low, panel.row, 0) as usize - a as usize,
-            b: panel.weights.as_ptr(),
-            steps: panel.x.depth_tiles,
-            c: high.as_mut_ptr().cast(),
-            first: true,
-        };
-        // SAFETY: both planes and the weights have these steps, both sums 16 rows.
-        unsafe { blocks::narrow_planes(operands, low.as_mut_ptr().cast()) };
-        return;
-    }
+/// More rows: some steps at a time, and within them 32 rows at a time.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
+unsafe fn wide(panel: &Panel<'_>, sums: &mut [f32], low: &mut [f32], done: &mut Done<'_>) {
     let steps = panel.x.depth_tiles;
+    let count = panel.rows.div_ceil(BLOCK_ROWS);
     for step in (0..steps).step_by(BLOCK_STEPS) {
-        let taken = (step, BLOCK_STEPS.min(steps - step));
-        // SAFETY: as in `multiply`.
-        unsafe {
-            multiply_steps(panel, panel.x.high, panel.weights, taken, high.as_mut_ptr());
-            multiply_steps(panel, panel.x.low, panel.weights, taken, low.as_mut_ptr());
+        let taken = BLOCK_STEPS.min(steps - step);
+        for block in 0..count {
+            let first = block * BLOCK_ROWS;
+            let part = (step, taken, block, count);
+            // SAFETY: activations and weights have these steps, sums a row for every row of every block.
+            unsafe {
+                block_of(panel, panel.x.high, part, &mut sums[first * STRIP..]);
+                if panel.format == WeightFormat::Int8 {
+                    block_of(panel, panel.x.low, part, &mut low[first * STRIP..]);
+                }
+            }
+            if step + taken == steps {
+                let rows = first * STRIP..(first + BLOCK_ROWS).min(panel.rows) * STRIP;
+                // SAFETY: as above.
+                unsafe { finish(panel, first, &mut sums[rows.clone()], &low[rows.start..]) };
+                done(first, &mut sums[rows]);
+            }
+        }
+    }
+}
+
+/// 32 rows of one plane times some steps of the strip.
+unsafe fn block_of(
+    panel: &Panel<'_>,
+    plane: &[u8],
+    (step, taken, block, count): (usize, usize, usize, usize),
+    sums: &mut [f32],
+) {
+    let b = panel.weights[step * 2 * tile::BYTES..].as_ptr();
+    let operands = Operands {
+        a: activations(panel, plane, panel.row + block * BLOCK_ROWS, step),
+        a_stride: panel.x.depth_tiles * tile::BYTES,
+        b,
+        steps: taken,
+        c: sums.as_mut_ptr().cast(),
+        first: step == 0,
+    };
+    // While this strip is in use, the next one, which lies behind it, comes to the cache: all of it over
+    // the blocks of rows together.
+    let next = |bytes: usize| b.wrapping_add(panel.weights.len() + block * taken * bytes);
+    // SAFETY: the caller's promise.
+    unsafe {
+        match (panel.format, count) {
+            (WeightFormat::Bf16, 1..=2) => blocks::wide_bf16_16(operands, next(1024)),
+            (WeightFormat::Bf16, 3..=4) => blocks::wide_bf16_8(operands, next(512)),
+            (WeightFormat::Bf16, _) => blocks::wide_bf16_2(operands, next(128)),
+            (_, 1..=2) => blocks::wide_int8_16(operands, next(1024)),
+            (_, 3..=4) => blocks::wide_int8_8(operands, next(512)),
+            _ => blocks::wide_int8_2(operands, next(128)),
+        }
+    }
+}
+
+/// Sums to f32, times their scales. `first` is the first row, counted in the panel.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
+unsafe fn finish(panel: &Panel<'_>, first: usize, sums: &mut [f32], low: &[f32]) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match panel.format {
+            WeightFormat::Bf16 | WeightFormat::Int4 => {}
+            WeightFormat::W8a8 => descale(panel, first, sums),
+            WeightFormat::Int8 => join(panel, first, sums, low),
         }
     }
 }
@@ -179,12 +176,12 @@ unsafe fn scales(trailer: &[u8], half: usize) -> std::arch::x86_64::__m512 {
 
 /// Integer sums to f32, times both scales.
 #[target_feature(enable = "avx512f")]
-unsafe fn descale(panel: &Panel<'_>, sums: &mut [f32]) {
+unsafe fn descale(panel: &Panel<'_>, first: usize, sums: &mut [f32]) {
     let trailer = &panel.weights[panel.weights.len() - INT8_TRAILER..];
     // SAFETY: a trailer starts with 32 scales.
     let of_columns = unsafe { [scales(trailer, 0), scales(trailer, 1)] };
-    for (row, sums) in sums.chunks_exact_mut(STRIP).take(panel.rows).enumerate() {
-        let of_row = _mm512_set1_ps(panel.x.scales[panel.row + row]);
+    for (row, sums) in sums.chunks_exact_mut(STRIP).enumerate() {
+        let of_row = _mm512_set1_ps(panel.x.scales[panel.row + first + row]);
         for (sums, of_columns) in sums.chunks_exact_mut(COLUMNS).zip(of_columns) {
             // SAFETY: sixteen values of four bytes.
             unsafe {
@@ -199,14 +196,13 @@ unsafe fn descale(panel: &Panel<'_>, sums: &mut [f32]) {
 
 /// The sums of two planes to f32, times both scales.
 #[target_feature(enable = "avx512f")]
-unsafe fn join(panel: &Panel<'_>, sums: &mut [f32]) {
+unsafe fn join(panel: &Panel<'_>, first: usize, high: &mut [f32], low: &[f32]) {
     let trailer = &panel.weights[panel.weights.len() - INT8_TRAILER..];
     // SAFETY: a trailer starts with 32 scales.
     let of_columns = unsafe { [scales(trailer, 0), scales(trailer, 1)] };
-    let (high, low) = sums.split_at_mut(SUMS);
-    let rows = high.chunks_exact_mut(STRIP).zip(low.chunks_exact(STRIP)).take(panel.rows);
+    let rows = high.chunks_exact_mut(STRIP).zip(low.chunks_exact(STRIP));
     for (row, (high, low)) in rows.enumerate() {
-        let of_row = _mm512_set1_ps(panel.x.scales[panel.row + row]);
+        let of_row = _mm512_set1_ps(panel.x.scales[panel.row + first + row]);
         let halves = high.chunks_exact_mut(COLUMNS).zip(low.chunks_exact(COLUMNS)).zip(of_columns);
         for ((high, low), of_columns) in halves {
             // SAFETY: sixteen values of four bytes each.
@@ -223,38 +219,36 @@ unsafe fn join(panel: &Panel<'_>, sums: &mut [f32]) {
 
 /// 4-bit weights: expanded to int8 tiles in the cache, summed group by group.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
-unsafe fn int4(panel: &Panel<'_>, sums: &mut [f32]) {
-    let (results, rest) = sums.split_at_mut(SUMS);
-    let (partial, expanded) = rest.split_at_mut(SUMS);
+unsafe fn int4(panel: &Panel<'_>, results: &mut [f32], work: &mut [f32], done: &mut Done<'_>) {
+    let (partial, expanded) = work.split_at_mut(SUMS);
     let expanded = crate::memory::bytes_of(&mut expanded[..EXPANDED_BYTES / 4]);
     results[..panel.rows * STRIP].fill(0.0);
-    let groups = panel.weights.chunks(EXPANDED_GROUPS * INT4_GROUP).enumerate();
-    for (index, groups) in groups {
-        for (group, to) in
-            groups.chunks_exact(INT4_GROUP).zip(expanded.chunks_exact_mut(2 * tile::BYTES))
-        {
+    for step in (0..panel.x.depth_tiles).step_by(EXPANDED_GROUPS) {
+        let rest = panel.weights[step * INT4_GROUP..].chunks_exact(INT4_GROUP);
+        let groups = rest.take(EXPANDED_GROUPS);
+        for (group, to) in groups.clone().zip(expanded.chunks_exact_mut(2 * tile::BYTES)) {
             // SAFETY: a group and its two tiles.
             unsafe { expand(group, to) };
         }
-        for block in (0..panel.rows).step_by(BLOCK_ROWS) {
-            let rows = BLOCK_ROWS.min(panel.rows - block);
-            for (group, (packed, tiles)) in groups
-                .chunks_exact(INT4_GROUP)
-                .zip(expanded.chunks_exact(2 * tile::BYTES))
-                .enumerate()
-            {
-                let step = index * EXPANDED_GROUPS + group;
-                // SAFETY: one step of both planes; partial sums have twice 32 rows.
-                unsafe { partial_sums(panel, panel.row + block, step, tiles, partial) };
-                let results = &mut results[block * STRIP..(block + rows) * STRIP];
-                // SAFETY: the scales of the group, and as many rows as results.
-                unsafe { add_group(&packed[INT4_TILES..], partial, results) };
+        let is_last = step + EXPANDED_GROUPS >= panel.x.depth_tiles;
+        for first in (0..panel.rows).step_by(BLOCK_ROWS) {
+            let rows = &mut results[first * STRIP..(first + BLOCK_ROWS).min(panel.rows) * STRIP];
+            let tiles = expanded.chunks_exact(2 * tile::BYTES);
+            for (group, (packed, tiles)) in groups.clone().zip(tiles).enumerate() {
+                // SAFETY: one step of both planes; partial sums have twice 32 rows; a group has scales.
+                unsafe {
+                    partial_sums(panel, panel.row + first, step + group, tiles, partial);
+                    add_group(&packed[INT4_TILES..], partial, rows);
+                }
+            }
+            if is_last {
+                let scales = &panel.x.scales[panel.row + first..];
+                for (row, scale) in rows.chunks_exact_mut(STRIP).zip(scales) {
+                    row.iter_mut().for_each(|value| *value *= scale);
+                }
+                done(first, rows);
             }
         }
-    }
-    for (row, results) in results.chunks_exact_mut(STRIP).take(panel.rows).enumerate() {
-        let scale = panel.x.scales[panel.row + row];
-        results.iter_mut().for_each(|value| *value *= scale);
     }
 }
 
