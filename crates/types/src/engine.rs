@@ -71,17 +71,19 @@ impl Default for EngineSpec {
 impl EngineSpec {
     /// Everything that is wrong with it; empty means it can be used.
     pub fn issues(&self) -> Vec<ConfigIssue> {
-        let least = [
-            ("engine.threads", self.threads, 1),
-            ("engine.max_sequences", Some(self.max_sequences), 1),
-            ("engine.max_model_len", self.max_model_len, 32),
-            ("engine.max_batch_tokens", Some(self.max_batch_tokens), 32),
+        // Beyond these a number is a slip of the finger, and every one of them costs memory.
+        let bounds = [
+            ("engine.threads", self.threads.map(u64::from), 1, 1_024),
+            ("engine.max_sequences", Some(self.max_sequences.into()), 1, 4_096),
+            ("engine.max_model_len", self.max_model_len.map(u64::from), 32, 1 << 28),
+            ("engine.max_batch_tokens", Some(self.max_batch_tokens.into()), 32, 65_536),
+            ("engine.kv_memory_mb", self.kv_memory_mb, 1, 1 << 24),
         ];
-        let too_small = least.into_iter().filter_map(|(field, value, least)| {
-            let message = format!("must be at least {least}");
-            (value? < least).then_some(ConfigIssue { field, message })
+        let outside = bounds.into_iter().filter_map(|(field, value, least, most)| {
+            let message = format!("must be from {least} to {most}");
+            (!(least..=most).contains(&value?)).then_some(ConfigIssue { field, message })
         });
-        too_small.collect()
+        outside.collect()
     }
 }
 

@@ -78,13 +78,15 @@ pub fn fit(needs: Needs, spec: &EngineSpec, available: &Available) -> Result<Fit
             let room = rest.unwrap_or(0) / 2 / block_bytes_or_one;
             wanted.min(usize::try_from(room).unwrap_or(usize::MAX))
         }
-        Some(mib) => usize::try_from((mib << 20) / block_bytes_or_one).unwrap_or(usize::MAX),
+        Some(mib) => {
+            usize::try_from(mib.saturating_mul(1 << 20) / block_bytes_or_one).unwrap_or(usize::MAX)
+        }
     };
     let least = blocks_for(TOKENS_MIN.min(max_model_len));
     let refused = |kv_blocks: usize, fix| DoesNotFit {
         needs,
-        kv_bytes: kv_blocks as u64 * block_bytes,
-        kv_tokens: kv_blocks * BLOCK_TOKENS,
+        kv_bytes: (kv_blocks as u64).saturating_mul(block_bytes),
+        kv_tokens: kv_blocks.saturating_mul(BLOCK_TOKENS),
         available: available.bytes,
         bound: available.bound.clone(),
         fix,

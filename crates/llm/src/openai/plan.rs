@@ -1,6 +1,6 @@
 //! What the sequences of one request have in common, and how each is made from it.
 
-use std::sync::Arc;
+use std::{cell::OnceCell, sync::Arc};
 
 use api::openai::SamplingFields;
 use engine::{SamplingParams, TokenId};
@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     detokenizer::{Detokenizer, TextOptions},
+    guide::Guide,
     parse::{Format, OutputParser, Thoughts},
     stop::{StopScanner, StopWatch},
     text::TextSide,
@@ -30,6 +31,8 @@ pub(super) struct Plan {
     /// Log-probabilities are wanted, and this many of the likeliest tokens.
     pub(super) logprobs: Option<usize>,
     pub(super) shape: Option<Shape>,
+    /// Made from the shape once, for all choices.
+    guide: OnceCell<Guide>,
     /// An answer of a certain shape may begin with thoughts. If not, it begins at once: a model
     /// that does not think by itself would lose its way in them.
     pub(super) may_think: bool,
@@ -54,6 +57,7 @@ impl TextSide {
             ignores_end: fields.ignore_eos.unwrap_or(false),
             logprobs: None,
             shape: None,
+            guide: OnceCell::new(),
             may_think: false,
             format: None,
             calls_max: 0,
@@ -72,30 +76,36 @@ impl TextSide {
         let mut sampling = plan.sampling.clone();
         sampling.logprobs = plan.logprobs;
         sampling.seed = sampling.seed.wrapping_add(u64::try_from(number).unwrap_or(u64::MAX));
-        let guide = match &plan.shape {
-            None => None,
-            Some(_) if plan.ignores_end => {
-                let words =
-                    "`ignore_eos` would go on after the answer that is asked for is complete";
-                return Err(ApiError::invalid("ignore_eos", words));
-            }
-            Some((field, grammar)) => {
-                let thoughts = match plan.format.map(|format| format.thoughts) {
-                    Some(Thoughts::Possible) if plan.may_think => Thoughts::Possible,
-                    Some(Thoughts::Open) => Thoughts::Open,
-                    Some(Thoughts::Possible | Thoughts::None) | None => Thoughts::None,
-                };
-                let guide = self.guide(grammar, thoughts).map_err(|error| {
-                    ApiError::invalid(*field, format!("`{field}` cannot be used: {error}"))
-                })?;
-                Some(guide)
-            }
-        };
+        let guide = self.guide_of(plan)?;
         let scanner = || StopScanner::new(plan.stops.clone());
         let watch =
             (!plan.stops.is_empty()).then(|| StopWatch::new(self.detokenizer(plan), scanner()));
         let stop_tokens = plan.stop_tokens.clone();
         Ok(Wanted { prompt, sampling, max_tokens, stop_tokens, guide, watch })
+    }
+
+    /// Leads one choice, if the answer must have a shape.
+    fn guide_of(&self, plan: &Plan) -> Result<Option<Guide>, ApiError> {
+        let Some((field, grammar)) = &plan.shape else { return Ok(None) };
+        if plan.ignores_end {
+            let words = "`ignore_eos` would go on after the answer that is asked for is complete";
+            return Err(ApiError::invalid("ignore_eos", words));
+        }
+        if let Some(made) = plan.guide.get() {
+            return Ok(Some(made.copied()));
+        }
+        let thoughts = match plan.format.map(|format| format.thoughts) {
+            Some(Thoughts::Possible) if plan.may_think => Thoughts::Possible,
+            Some(Thoughts::Open) => Thoughts::Open,
+            Some(Thoughts::Possible | Thoughts::None) | None => Thoughts::None,
+        };
+        let unusable =
+            |why: String| ApiError::invalid(*field, format!("`{field}` cannot be used: {why}"));
+        let mut made =
+            self.guide(grammar, thoughts).map_err(|error| unusable(error.to_string()))?;
+        // A grammar that nothing fits is a mistake of the request, which is known from here on.
+        made.mask().map_err(|error| unusable(format!("no answer fits it ({error})")))?;
+        Ok(Some(plan.guide.get_or_init(|| made).copied()))
     }
 
     /// How the answer of one choice is read.

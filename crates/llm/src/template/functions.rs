@@ -6,6 +6,9 @@ use time::{OffsetDateTime, format_description::parse_strftime_owned};
 
 use super::json::tojson;
 
+/// Instructions that one rendering may take: a hundred times those of a long chat.
+const FUEL: u64 = 20_000_000;
+
 /// Set up as the library that templates are written for sets up jinja2.
 pub(super) fn environment() -> Environment<'static> {
     let mut environment = Environment::new();
@@ -14,6 +17,8 @@ pub(super) fn environment() -> Environment<'static> {
     if let Ok(syntax) = syntax.trim_blocks(true).lstrip_blocks(true).build() {
         environment.set_syntax(syntax);
     }
+    // A template comes with the weights, from anywhere; one that never ends must not keep a thread.
+    environment.set_fuel(Some(FUEL));
     environment.set_unknown_method_callback(unknown_method_callback);
     environment.add_filter("tojson", tojson);
     environment.add_function("raise_exception", raise_exception);
