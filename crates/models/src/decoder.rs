@@ -55,7 +55,7 @@ impl Decoder {
         let packed = packing.run(&weights::recipes(&tensors, config, formats), progress)?;
         let shape = &config.shape;
         let frequencies = config.rope.frequencies(shape.head_dim);
-        let rope = Rope::new(rope_positions(config, options), &frequencies, 1.0);
+        let rope = Rope::new(0, &frequencies, 1.0);
         Ok(Self {
             cpu,
             shape: ModelShape {
@@ -151,6 +151,8 @@ impl ModelRunner for Decoder {
     fn run(&mut self, batch: &Batch) -> Result<RunOutput<'_>, RunError> {
         let failed = |error: BatchError| RunError(error.into());
         let (tokens, spans) = batch::rows(batch, &self.shape, &self.cache).map_err(failed)?;
+        let ends = batch.chunks.iter().map(|chunk| chunk.position + chunk.tokens.len());
+        self.rope.reach(ends.max().unwrap_or(0));
         self.forward(&tokens, &spans);
         self.predict(batch, &spans).map_err(failed)
     }

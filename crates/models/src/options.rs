@@ -79,16 +79,21 @@ impl Options {
     /// # Errors
     /// [`LoadError::Option`] for a number that leaves nothing to run.
     pub(crate) fn check(&self) -> Result<(), LoadError> {
-        let least = [
-            ("max_batch_tokens", self.max_batch_tokens),
-            ("max_sequences", self.max_sequences),
-            ("threads", self.threads),
-        ];
-        match least.into_iter().find(|(_, value)| *value == 0) {
-            Some((option, _)) => {
-                Err(LoadError::Option { option, problem: "must be at least 1".into() })
-            }
-            None => Ok(()),
-        }
+        at_least_one("max_batch_tokens", self.max_batch_tokens)?;
+        at_least_one("max_sequences", self.max_sequences)?;
+        at_least_one("threads", self.threads)
+    }
+
+    /// # Errors
+    /// As `check`.
+    pub(crate) fn check_kv_blocks(&self) -> Result<(), LoadError> {
+        at_least_one("kv_blocks", self.kv_blocks)
+    }
+}
+
+fn at_least_one(option: &'static str, value: usize) -> Result<(), LoadError> {
+    match value {
+        0 => Err(LoadError::Option { option, problem: "must be at least 1".into() }),
+        _ => Ok(()),
     }
 }

@@ -115,6 +115,7 @@ impl Source {
         options.check()?;
         Ok(match &self.config {
             ModelConfig::Decoder(config) => {
+                options.check_kv_blocks()?;
                 let decoder = Decoder::load(config, &self.checkpoint, options, progress)?;
                 Model::Decoder(Box::new(decoder))
             }

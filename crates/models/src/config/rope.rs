@@ -121,3 +121,37 @@ impl RopeScaling {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frequencies(scaling: RopeScaling) -> Vec<f32> {
+        Rope { theta: 10_000.0, scaling }.frequencies(8)
+    }
+
+    #[test]
+    fn frequencies_fall_from_one_by_equal_factors() {
+        assert_eq!(frequencies(RopeScaling::Default), [1.0, 0.1, 0.01, 0.001]);
+    }
+
+    #[test]
+    fn linear_scaling_slows_every_pair() {
+        let scaling = RopeScaling::Linear { factor: 4.0 };
+        assert_eq!(frequencies(scaling), [0.25, 0.025, 0.0025, 0.00025]);
+    }
+
+    #[test]
+    fn llama_3_keeps_the_fast_pairs_and_slows_the_slow_ones() {
+        let scaling = RopeScaling::Llama3 {
+            factor: 8.0,
+            low_freq_factor: 1.0,
+            high_freq_factor: 4.0,
+            original_max_position_embeddings: 128.0,
+        };
+        // 128 tokens are 20.4, 2.04, 0.2 and 0.02 turns: fast, between, slow, slow.
+        let found = frequencies(scaling);
+        assert_eq!((found[0], found[2], found[3]), (1.0, 0.001_25, 0.000_125));
+        assert!(0.0125 < found[1] && found[1] < 0.1, "{}", found[1]);
+    }
+}

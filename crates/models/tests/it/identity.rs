@@ -5,7 +5,7 @@ use kernels::{Isa, KvFormat, WeightFormat};
 use models::Decoder;
 
 use crate::{
-    fixture::Expected,
+    fixture::{self, Expected},
     runner::{Sequence, decoder, isas, logits, options},
 };
 
@@ -55,7 +55,7 @@ fn check(model: &str, format: WeightFormat, kv_format: KvFormat, isa: Isa) {
     let mut alone = None;
     for threads in 1..=3 {
         let options = models::Options { threads, ..options(format, kv_format, isa) };
-        let mut runner = decoder(model, &options);
+        let mut runner = decoder(&fixture::directory(model), &options);
         let alone = alone.get_or_insert_with(|| chunked(&mut runner, &tokens, &[]));
         let ways = [
             ("whole", chunked(&mut runner, &tokens, &[])),

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test's helpers fail by panicking")]
 
 mod bad_input;
+mod batches;
 mod cache;
 mod embeddings;
 mod fixture;

@@ -1,12 +1,10 @@
 //! Loading a recorded decoder and running it as the engine would.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use engine::{Batch, BlockId, Chunk, ModelRunner, Output, Row, SequenceId, blocks_for};
 use kernels::{Isa, KvFormat, WeightFormat};
 use models::{Decoder, Model, Options, Source};
-
-use crate::fixture;
 
 /// Blocks of the KV cache in these tests.
 pub(crate) const KV_BLOCKS: usize = 24;
@@ -25,11 +23,11 @@ pub(crate) fn options(format: WeightFormat, kv_format: KvFormat, isa: Isa) -> Op
     }
 }
 
-pub(crate) fn decoder(model: &str, options: &Options) -> Decoder {
-    let source = Source::open(&fixture::directory(model)).unwrap();
+pub(crate) fn decoder(directory: &Path, options: &Options) -> Decoder {
+    let source = Source::open(directory).unwrap();
     match source.load(options, &mut |_| {}).unwrap() {
         Model::Decoder(decoder) => *decoder,
-        Model::Encoder(_) => panic!("{model} is a decoder"),
+        Model::Encoder(_) => panic!("it is a decoder"),
     }
 }
 

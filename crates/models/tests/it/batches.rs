@@ -1,0 +1,124 @@
+//! What a decoder does with batches that it cannot run, and what it says about itself.
+
+use engine::{Batch, ModelRunner, Output};
+use kernels::{Isa, KvFormat, WeightFormat};
+use models::{BatchError, Decoder, ModelKind, Options, Source};
+
+use crate::{
+    fixture::{self, Expected},
+    runner::{KV_BLOCKS, Sequence, decoder, logits, options},
+};
+
+fn qwen3() -> (Decoder, Vec<u32>) {
+    let options = options(WeightFormat::Bf16, KvFormat::Bf16, Isa::best());
+    let runner = decoder(&fixture::directory("qwen3"), &options);
+    (runner, Expected::of("qwen3").tokens("long.tokens"))
+}
+
+/// Why a batch is not run.
+#[track_caller]
+fn refusal(runner: &mut Decoder, chunks: Vec<engine::Chunk>) -> BatchError {
+    let error = runner.run(&Batch { chunks }).unwrap_err();
+    *error.0.downcast().unwrap()
+}
+
+#[test]
+fn a_decoder_tells_its_limits() {
+    let (runner, _) = qwen3();
+    let shape = runner.shape();
+    assert_eq!((shape.vocab, shape.max_positions, shape.kv_blocks), (512, 256, KV_BLOCKS));
+    assert_eq!((shape.max_batch_tokens, shape.max_sequences), (160, 8));
+}
+
+#[test]
+fn a_batch_that_cannot_be_run_is_refused_and_the_next_one_runs() {
+    let (mut runner, tokens) = qwen3();
+    let expected = logits(&mut runner, vec![Sequence::new(1, &tokens, 0, 1).rest(Output::Logits)]);
+    let whole = |id| Sequence::new(id, &tokens, 3 * id as u32, 1).rest(Output::Nothing);
+
+    let chunks = (0..3).map(whole).collect();
+    let error = BatchError::TooLarge { what: "tokens", found: 240, most: 160 };
+    assert_eq!(refusal(&mut runner, chunks), error);
+
+    let single = |id| Sequence::new(id, &tokens, id as u32, 1).chunk(1, Output::Nothing);
+    let chunks = (0..9).map(single).collect();
+    let error = BatchError::TooLarge { what: "chunks", found: 9, most: 8 };
+    assert_eq!(refusal(&mut runner, chunks), error);
+
+    let mut chunk = whole(1);
+    chunk.tokens[7] = 512;
+    let error = BatchError::UnknownToken { token: 512, vocab: 512 };
+    assert_eq!(refusal(&mut runner, vec![chunk]), error);
+
+    let mut chunk = whole(1);
+    chunk.position = 200;
+    let error = BatchError::Position { position: 279, max_positions: 256 };
+    assert_eq!(refusal(&mut runner, vec![chunk]), error);
+
+    let mut chunk = whole(1);
+    chunk.position = 32;
+    let error = refusal(&mut runner, vec![chunk]);
+    assert_eq!(error.to_string(), "span 0 needs 4 blocks and has 3");
+
+    let shared = (0..2).map(|id| Sequence::new(id, &tokens[..9], 5, 1).rest(Output::Nothing));
+    let error = refusal(&mut runner, shared.collect());
+    assert_eq!(error.to_string(), "block 5 is written by two spans");
+
+    let again = logits(&mut runner, vec![Sequence::new(1, &tokens, 0, 1).rest(Output::Logits)]);
+    assert_eq!(again, expected);
+}
+
+#[test]
+fn options_that_leave_nothing_to_run_are_refused_by_name() {
+    let source = Source::open(&fixture::directory("qwen3")).unwrap();
+    let fine = options(WeightFormat::Bf16, KvFormat::Bf16, Isa::best());
+    for (option, options) in [
+        ("threads", Options { threads: 0, ..fine.clone() }),
+        ("max_batch_tokens", Options { max_batch_tokens: 0, ..fine.clone() }),
+        ("max_sequences", Options { max_sequences: 0, ..fine.clone() }),
+        ("kv_blocks", Options { kv_blocks: 0, ..fine.clone() }),
+    ] {
+        let error = source.load(&options, &mut |_| {}).unwrap_err();
+        assert_eq!(error.to_string(), format!("option `{option}`: must be at least 1"));
+    }
+}
+
+#[test]
+fn the_plan_counts_weights_and_tokens_by_their_formats() {
+    let source = Source::open(&fixture::directory("qwen3")).unwrap();
+    assert_eq!((source.kind(), source.vocab_size()), (ModelKind::Decoder, 512));
+    let plan = |format, kv_format| source.plan(&options(format, kv_format, Isa::best()));
+    let whole = plan(WeightFormat::Bf16, KvFormat::Bf16);
+    // 3 layers of keys and values, 1 head of 64, 2 bytes.
+    assert_eq!(whole.kv_bytes_per_token, 3 * 2 * 64 * 2);
+    // A scale of 4 bytes for keys and for values.
+    let kv8 = plan(WeightFormat::Bf16, KvFormat::Int8);
+    assert_eq!(kv8.kv_bytes_per_token, 3 * 2 * (64 + 4));
+    // hidden 64, queries 128, keys and values 64 each, intermediate 160, vocabulary 512.
+    let layer = (128 + 64 + 64) * 64 + 64 * 128 + 2 * 160 * 64 + 64 * 160;
+    assert_eq!(whole.weights_bytes, 2 * (512 * 64 + 3 * layer));
+    let total = whole.weights_bytes + whole.scratch_bytes;
+    let kv_bytes = KV_BLOCKS * engine::BLOCK_TOKENS * whole.kv_bytes_per_token;
+    assert_eq!(whole.total_bytes, total + kv_bytes);
+    // Inputs are padded to 64, which these small matrices are not always.
+    let eight = plan(WeightFormat::Int8, KvFormat::Bf16);
+    assert!(eight.weights_bytes < whole.weights_bytes * 6 / 10, "{eight:?}");
+    let four = plan(WeightFormat::Int4, KvFormat::Bf16);
+    assert!(four.weights_bytes < whole.weights_bytes * 35 / 100, "{four:?}");
+}
+
+#[test]
+fn the_makers_suggestions_are_read() {
+    let source = Source::open(&fixture::directory("qwen3")).unwrap();
+    let text = std::fs::read_to_string(fixture::directory("qwen3").join("generation_config.json"));
+    let json: serde_json::Value = serde_json::from_str(&text.unwrap()).unwrap();
+    let suggested = source.generation();
+    assert_eq!(suggested.temperature, json["temperature"].as_f64().map(|number| number as f32));
+    assert_eq!(suggested.top_k, None);
+    let ids = &json["eos_token_id"];
+    let ids: Vec<u64> = match ids.as_array() {
+        Some(ids) => ids.iter().filter_map(serde_json::Value::as_u64).collect(),
+        None => vec![ids.as_u64().unwrap()],
+    };
+    assert_eq!(suggested.eos_token_ids.iter().copied().map(u64::from).collect::<Vec<_>>(), ids);
+}
