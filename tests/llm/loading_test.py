@@ -36,7 +36,7 @@ def server(folder):
     tables = [
         f'[models.{name}]\nkind = "llm"\npath = "{path}"\n' for name, (path, _) in BROKEN.items()
     ]
-    settings = "\n".join(tables) + "engine = { kv_memory_mb = 1000000000 }\n"
+    settings = "\n".join(tables) + "engine = { kv_memory_mb = 10000000 }\n"
     env = {"XDG_CACHE_HOME": str(folder / "cache")}
     with serving(folder, config=settings, env=env) as server:
         yield server
