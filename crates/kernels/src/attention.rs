@@ -113,6 +113,7 @@ impl<'a> Task<'a> {
                 let (keys, scores) = work.keys(self.isa, self.cache, index, (block, ahead));
                 self.scores(queries, keys, scores);
             }
+            work.read_value_scales(self.isa, self.cache, &blocks[..group.blocks]);
             rows.weigh(self.isa, work, (group.blocks, is_scaled(self.cache.format())), |row| {
                 let (from, to) = self.range(row);
                 let last = group.blocks * BLOCK_TOKENS;

@@ -71,7 +71,7 @@ impl HeadShape {
 ///
 /// - keys as B tiles of 16 tokens by 32 dimensions, `[2][head_dim / 32]`,
 /// - values as B tiles of 32 tokens by 16 dimensions, `[head_dim / 16]`,
-/// - with int8, whose tiles are half as large: 32 scales of keys and 32 of values, f32.
+/// - with int8, whose tiles are half as large, behind either the 32 f32 scales of its tokens.
 #[derive(Debug)]
 pub struct KvCache {
     format: KvFormat,
@@ -158,14 +158,20 @@ impl KvCache {
 }
 
 const fn block_bytes(format: KvFormat, head_dim: usize) -> usize {
-    match format {
-        KvFormat::Bf16 => 2 * part_bytes(format, head_dim),
-        KvFormat::Int8 => 2 * part_bytes(format, head_dim) + 2 * BLOCK_TOKENS * size_of::<f32>(),
-    }
+    2 * part_bytes(format, head_dim)
 }
 
-/// Bytes of the keys of a block, or of its values.
+/// Bytes of the keys of a block, or of its values: tiles, and behind them the scales.
 pub(crate) const fn part_bytes(format: KvFormat, head_dim: usize) -> usize {
+    let of_scales = match format {
+        KvFormat::Bf16 => 0,
+        KvFormat::Int8 => BLOCK_TOKENS * size_of::<f32>(),
+    };
+    tiles_bytes(format, head_dim) + of_scales
+}
+
+/// Bytes of the tiles of a part.
+pub(crate) const fn tiles_bytes(format: KvFormat, head_dim: usize) -> usize {
     match format {
         KvFormat::Bf16 => BLOCK_TOKENS * head_dim * 2,
         KvFormat::Int8 => BLOCK_TOKENS * head_dim,
@@ -198,19 +204,9 @@ impl<'a> SharedLayer<'a> {
     pub(crate) unsafe fn part(self, block: u32, head: usize, part: Part) -> PartMut<'a> {
         let bytes = part_bytes(self.format, self.head_dim);
         let index = self.first + block as usize * self.kv_heads + head;
-        let start = index * block_bytes(self.format, self.head_dim);
-        let of_scales = match self.format {
-            KvFormat::Bf16 => 0,
-            KvFormat::Int8 => BLOCK_TOKENS * size_of::<f32>(),
-        };
-        let number = part as usize;
-        // SAFETY: the caller's promise; tiles and scales of one part lie in its own places of the block.
-        let (tiles, scales) = unsafe {
-            (
-                self.data.part(start + number * bytes, bytes),
-                self.data.part(start + 2 * bytes + number * of_scales, of_scales),
-            )
-        };
+        // SAFETY: the caller's promise.
+        let both = unsafe { self.data.part((2 * index + part as usize) * bytes, bytes) };
+        let (tiles, scales) = both.split_at_mut(tiles_bytes(self.format, self.head_dim));
         PartMut { format: self.format, head_dim: self.head_dim, part, tiles, scales }
     }
 }

@@ -9,6 +9,16 @@ macro_rules! lines {
     };
 }
 
+/// The same for two tiles.
+macro_rules! two_tiles {
+    () => {
+        concat!(
+            lines!(),
+            ",1024,1088,1152,1216,1280,1344,1408,1472,1536,1600,1664,1728,1792,1856,1920,1984"
+        )
+    };
+}
+
 /// Where a block's operands lie. All point to tiles of 1 KiB.
 #[derive(Clone, Copy)]
 pub(crate) struct Operands {
@@ -25,10 +35,10 @@ pub(crate) struct Operands {
     pub(crate) first: bool,
 }
 
-/// Defines a product of 32 rows with one instruction, and `$count` cache lines prefetched per step.
+/// Defines a product of 32 rows with one instruction and one way to prefetch.
 macro_rules! wide {
-    ($name:ident, $dot:literal, $prefetched:literal, $advance:literal) => {
-        /// 32 rows. Meanwhile walks through `ahead`, and prefetches it.
+    ($name:ident, $dot:literal, $fetch:literal, $fetched:expr, $advance:literal) => {
+        /// 32 rows. Meanwhile walks through `ahead`, and fetches it.
         ///
         /// # Safety
         /// Tiles are configured with 16 rows, and the operands are as long as `steps` says.
@@ -59,8 +69,8 @@ macro_rules! wide {
                     "tileloadd tmm5, [{a1}+{s}]",
                     concat!($dot, " tmm2, tmm5, tmm6"),
                     concat!($dot, " tmm3, tmm5, tmm7"),
-                    concat!(".irp o,", $prefetched),
-                    "prefetcht0 [{ahead}+\\o]",
+                    concat!(".irp o,", $fetched),
+                    concat!($fetch, " [{ahead}+\\o]"),
                     ".endr",
                     "add {a0}, 1024",
                     "add {a1}, 1024",
@@ -88,22 +98,12 @@ macro_rules! wide {
     };
 }
 
-wide!(wide_bf16_2, "tdpbf16ps", "0,64", "128");
-wide!(wide_bf16_8, "tdpbf16ps", "0,64,128,192,256,320,384,448", "512");
-wide!(
-    wide_bf16_16,
-    "tdpbf16ps",
-    "0,64,128,192,256,320,384,448,512,576,640,704,768,832,896,960",
-    "1024"
-);
-wide!(wide_int8_2, "tdpbssd", "0,64", "128");
-wide!(wide_int8_8, "tdpbssd", "0,64,128,192,256,320,384,448", "512");
-wide!(
-    wide_int8_16,
-    "tdpbssd",
-    "0,64,128,192,256,320,384,448,512,576,640,704,768,832,896,960",
-    "1024"
-);
+// For many rows: little by little, `ahead` comes to the first level.
+wide!(wide_bf16, "tdpbf16ps", "prefetcht0", "0,64", "128");
+wide!(wide_int8, "tdpbssd", "prefetcht0", "0,64", "128");
+// For few rows, when memory is the limit: as much of `ahead` as a step uses comes to the second level.
+wide!(streaming_bf16, "tdpbf16ps", "prefetcht1", two_tiles!(), "2048");
+wide!(streaming_int8, "tdpbssd", "prefetcht1", two_tiles!(), "2048");
 
 /// Defines a product of up to 16 rows, for which the weights come from memory: it prefetches them far
 /// ahead into the second level and near ahead into the first.

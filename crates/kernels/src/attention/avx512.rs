@@ -102,7 +102,7 @@ pub(super) unsafe fn weigh(row: RowOfScores<'_>, visible: Range<usize>, state: &
 }
 
 /// Int8 tiles as bf16 tiles, each value 2^24 times as large as it was. Between its lines it fetches those of
-/// `ahead`, which is as long as `from` or empty, so that memory and arithmetic work at the same time.
+/// `ahead`, which is at least as long as `from` or empty, so that memory and arithmetic work at the same time.
 ///
 /// # Safety
 /// The processor has AVX-512, and `to` is twice as long as `from`.
@@ -111,6 +111,7 @@ pub(super) unsafe fn expand(from: &[u8], to: &mut [u8], ahead: &[u8]) {
     let top = _mm512_set1_epi32(0xff00_0000_u32 as i32);
     // Fetching what is already here costs next to nothing.
     let ahead = if ahead.is_empty() { from } else { ahead };
+    prefetch::lines(&ahead[from.len()..]);
     let pairs = to.chunks_exact_mut(2 * tile::ROW_BYTES);
     let lines = from.chunks_exact(tile::ROW_BYTES).zip(ahead.chunks_exact(tile::ROW_BYTES));
     for ((from, ahead), to) in lines.zip(pairs) {

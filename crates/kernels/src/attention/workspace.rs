@@ -6,8 +6,7 @@ use crate::{
     attention::{GROUP_BLOCKS, GROUP_TOKENS, is_scaled, portable},
     format::KvFormat,
     isa::Isa,
-    kv::{BLOCK_TOKENS, HEAD_DIM_MAX, KvCache, part_bytes},
-    linear::f32_at,
+    kv::{BLOCK_TOKENS, HEAD_DIM_MAX, KvCache, part_bytes, tiles_bytes},
     memory::bytes_of,
     prefetch,
     spans::QUERY_ROWS,
@@ -23,7 +22,7 @@ const SCORES: usize = QUERY_ROWS * SCORE_STRIDE;
 const WEIGHTS: usize = GROUP_BLOCKS * WEIGHT_BYTES / 4;
 const SUMS: usize = QUERY_ROWS * sum_stride(HEAD_DIM_MAX);
 /// A block of keys, or as many of values as a group has.
-const EXPANDED: usize = GROUP_BLOCKS * part_bytes(KvFormat::Bf16, HEAD_DIM_MAX) / 4;
+const EXPANDED: usize = GROUP_BLOCKS * tiles_bytes(KvFormat::Bf16, HEAD_DIM_MAX) / 4;
 /// f32 words of a thread's buffer.
 pub(crate) const WORKSPACE: usize = SCORES + 2 * GROUP_TOKENS + WEIGHTS + SUMS + EXPANDED;
 
@@ -89,6 +88,15 @@ impl<'a> Workspace<'a> {
         &mut self.sums[row * sum_stride(self.head_dim)..][..self.head_dim]
     }
 
+    /// Takes over the scales of the values of a group's blocks.
+    pub(super) fn read_value_scales(&mut self, isa: Isa, cache: &KvCache, blocks: &[&[u8]]) {
+        for (block, to) in blocks.iter().zip(self.value_scales.chunks_exact_mut(BLOCK_TOKENS)) {
+            let scales = part_bytes(cache.format(), self.head_dim)
+                + tiles_bytes(cache.format(), self.head_dim);
+            read_scales(isa, &block[scales..], to);
+        }
+    }
+
     /// A row's scores of `blocks` blocks.
     pub(super) fn row_of_scores(
         &mut self,
@@ -113,22 +121,15 @@ impl<'a> Workspace<'a> {
         index: usize,
         (block, ahead): (&'k [u8], &[u8]),
     ) -> (&'k [u8], &'k mut [f32]) {
-        let bytes = part_bytes(cache.format(), self.head_dim);
         let scores = &mut self.scores[index * BLOCK_TOKENS..];
+        let tiles = &block[..tiles_bytes(cache.format(), self.head_dim)];
         if !is_scaled(cache.format()) {
             prefetch::lines(ahead);
-            return (&block[..bytes], scores);
+            return (tiles, scores);
         }
-        let scales = &block[2 * bytes..];
-        let tokens = index * BLOCK_TOKENS..(index + 1) * BLOCK_TOKENS;
-        let each = self.key_scales[tokens.clone()].iter_mut().zip(&mut self.value_scales[tokens]);
-        let unit = expanded_scale(isa);
-        for (token, (key, value)) in each.enumerate() {
-            *key = f32_at(scales, 4 * token) * unit;
-            *value = f32_at(scales, 4 * (BLOCK_TOKENS + token)) * unit;
-        }
-        let keys = &mut self.expanded[..2 * bytes];
-        expand(isa, &block[..bytes], keys, ahead);
+        read_scales(isa, &block[tiles.len()..], &mut self.key_scales[index * BLOCK_TOKENS..]);
+        let keys = &mut self.expanded[..2 * tiles.len()];
+        expand(isa, tiles, keys, ahead);
         (keys, scores)
     }
 
@@ -142,10 +143,11 @@ impl<'a> Workspace<'a> {
         ahead: &[&[u8]; GROUP_BLOCKS],
     ) -> ([&'k [u8]; GROUP_BLOCKS], &'k [u8], &'k mut [f32]) {
         let bytes = part_bytes(cache.format(), self.head_dim);
+        let tiles = tiles_bytes(cache.format(), self.head_dim);
         let mut values: [&[u8]; GROUP_BLOCKS] = [&[]; GROUP_BLOCKS];
-        let mut copies = self.expanded.chunks_exact_mut(part_bytes(KvFormat::Bf16, self.head_dim));
+        let mut copies = self.expanded.chunks_exact_mut(tiles_bytes(KvFormat::Bf16, self.head_dim));
         for ((values, block), ahead) in values.iter_mut().zip(blocks).zip(ahead) {
-            let stored = &block[bytes..2 * bytes];
+            let stored = &block[bytes..][..tiles];
             *values = match copies.next() {
                 Some(copy) if is_scaled(cache.format()) => {
                     expand(isa, stored, copy, ahead);
@@ -168,6 +170,14 @@ fn expand(isa: Isa, from: &[u8], to: &mut [u8], ahead: &[u8]) {
         #[cfg(target_arch = "x86_64")]
         Isa::Amx | Isa::Avx512 => unsafe { avx512::expand(from, to, ahead) },
         _ => portable::expand(isa, from, to),
+    }
+}
+
+/// Copies the scales of a block, for integers as `expand` leaves them.
+fn read_scales(isa: Isa, from: &[u8], to: &mut [f32]) {
+    let unit = expanded_scale(isa);
+    for (to, from) in to.iter_mut().zip(from.as_chunks::<4>().0) {
+        *to = f32::from_le_bytes(*from) * unit;
     }
 }
 

@@ -24,6 +24,12 @@ use crate::{
 const BLOCK_STEPS: usize = 8;
 /// Rows of a wide block.
 const BLOCK_ROWS: usize = 32;
+/// Bytes between what is used and what is fetched from memory meanwhile.
+const FAR: usize = 8 << 10;
+/// Blocks of rows, up to which weights come no faster than memory gives them.
+const STREAMING_BLOCKS: usize = 4;
+/// Bytes of the next strip that a step of a wide block fetches.
+const NEXT_STRIP_BYTES: usize = 128;
 /// Groups of 4-bit weights that are expanded at a time: 16 KiB stay in the first-level cache.
 const EXPANDED_GROUPS: usize = 8;
 const EXPANDED_BYTES: usize = EXPANDED_GROUPS * 2 * tile::BYTES;
@@ -99,8 +105,10 @@ unsafe fn narrow(panel: &Panel<'_>, sums: &mut [f32], low: &mut [f32]) {
 unsafe fn wide(panel: &Panel<'_>, sums: &mut [f32], low: &mut [f32], done: &mut Done<'_>) {
     let steps = panel.x.depth_tiles;
     let count = panel.rows.div_ceil(BLOCK_ROWS);
-    for step in (0..steps).step_by(BLOCK_STEPS) {
-        let taken = BLOCK_STEPS.min(steps - step);
+    // Where weights pass through only once or twice, it is not worth while.
+    let most = if count <= 2 { steps } else { BLOCK_STEPS };
+    for step in (0..steps).step_by(most) {
+        let taken = most.min(steps - step);
         for block in 0..count {
             let first = block * BLOCK_ROWS;
             let part = (step, taken, block, count);
@@ -137,18 +145,17 @@ unsafe fn block_of(
         c: sums.as_mut_ptr().cast(),
         first: step == 0,
     };
-    // While this strip is in use, the next one, which lies behind it, comes to the cache: all of it over
-    // the blocks of rows together.
-    let next = |bytes: usize| b.wrapping_add(panel.weights.len() + block * taken * bytes);
+    // With few rows memory is the limit, and the first of them fetches for all. With many, the next strip,
+    // which lies behind this one, comes to the cache bit by bit.
+    let is_streaming = count <= STREAMING_BLOCKS && block == 0;
+    let next = b.wrapping_add(panel.weights.len() + block * taken * NEXT_STRIP_BYTES);
     // SAFETY: the caller's promise.
     unsafe {
-        match (panel.format, count) {
-            (WeightFormat::Bf16, 1..=2) => blocks::wide_bf16_16(operands, next(1024)),
-            (WeightFormat::Bf16, 3..=4) => blocks::wide_bf16_8(operands, next(512)),
-            (WeightFormat::Bf16, _) => blocks::wide_bf16_2(operands, next(128)),
-            (_, 1..=2) => blocks::wide_int8_16(operands, next(1024)),
-            (_, 3..=4) => blocks::wide_int8_8(operands, next(512)),
-            _ => blocks::wide_int8_2(operands, next(128)),
+        match (panel.format, is_streaming) {
+            (WeightFormat::Bf16, true) => blocks::streaming_bf16(operands, b.wrapping_add(FAR)),
+            (WeightFormat::Bf16, false) => blocks::wide_bf16(operands, next),
+            (_, true) => blocks::streaming_int8(operands, b.wrapping_add(FAR)),
+            (_, false) => blocks::wide_int8(operands, next),
         }
     }
 }
@@ -280,9 +287,9 @@ unsafe fn partial_sums(
             let planes = Operands { a_stride: a_low as usize - a as usize, ..wide };
             blocks::planes_of_group(planes, low.as_mut_ptr().cast());
         } else {
-            blocks::wide_int8_2(wide, tiles.as_ptr());
+            blocks::wide_int8(wide, tiles.as_ptr());
             let low = Operands { a: a_low, c: low.as_mut_ptr().cast(), ..wide };
-            blocks::wide_int8_2(low, tiles.as_ptr());
+            blocks::wide_int8(low, tiles.as_ptr());
         }
     }
 }
@@ -325,9 +332,6 @@ static NIBBLES: [i8; 64] = {
     }
     table
 };
-
-/// Bytes between what is expanded and what is fetched from memory meanwhile.
-const FAR: usize = 8 << 10;
 
 /// Two half tiles of nibbles to two tiles of int8.
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
