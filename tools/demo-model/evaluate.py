@@ -30,6 +30,8 @@ def ask(url: str, model: str | None, item: Item) -> str:
         connection.request("POST", path, json.dumps(body), {"content-type": "application/json"})
         answer = connection.getresponse()
         text = answer.read().decode()
+    except OSError as error:
+        raise SystemExit(f"{url} cannot be asked: {error}") from error
     finally:
         connection.close()
     if answer.status != 200:

@@ -23,7 +23,7 @@ def _likeliest(weights, tokens, owner, places):
 
 def _marks(weights, rows: Rows, count: int) -> list[bool]:
     places, targets, owners = rows.targets()
-    padded = np.pad(places, (0, rows.tokens.size // 2 - len(places)))
+    padded = np.pad(places, (0, rows.tokens.size - len(places)))
     said = np.asarray(_likeliest(weights, rows.tokens, rows.owner, padded))[: len(places)]
     right = np.ones(count, bool)
     right[owners[said != targets]] = False

@@ -29,7 +29,6 @@ ONEDNN = {
     "xla_cpu_use_onednn": True,
     "xla_cpu_experimental_onednn_fusion_type": "LIBRARY_FUSION_TYPE_DOT",
 }
-LEARNING_RATE = 4e-3
 WEIGHT_DECAY = 0.1
 WARM_UP = 100
 # At most this part of all tokens is learned in one step; what is more waits for another day.
@@ -81,13 +80,13 @@ def loss(weights, batch):
     return losses.sum() / counted.sum()
 
 
-def optimizer(weights, steps: int, decay: int) -> optax.GradientTransformation:
+def optimizer(weights, peak: float, steps: int, decay: int) -> optax.GradientTransformation:
     """Muon for the matrices, Adam for the rest; a warm-up, a plateau, a line to zero."""
     rate = optax.join_schedules(
         [
-            optax.linear_schedule(0, LEARNING_RATE, WARM_UP),
-            optax.constant_schedule(LEARNING_RATE),
-            optax.linear_schedule(LEARNING_RATE, 0, max(decay, 1)),
+            optax.linear_schedule(0, peak, WARM_UP),
+            optax.constant_schedule(peak),
+            optax.linear_schedule(peak, 0, max(decay, 1)),
         ],
         [WARM_UP, steps - decay],
     )
@@ -134,6 +133,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--resume", type=Path, help="start from this checkpoint")
     parser.add_argument("--steps", type=int, required=True, help="the last step")
     parser.add_argument("--decay", type=int, default=0, help="how many steps the rate falls")
+    parser.add_argument("--rate", type=float, default=4e-3, help="the learning rate of the plateau")
     parser.add_argument("--rows", type=int, default=32)
     parser.add_argument("--length", type=int, default=128)
     parser.add_argument("--more", nargs="*", default=[], choices=documents.KINDS, metavar="KIND")
@@ -147,7 +147,7 @@ def main() -> None:
     options = arguments()
     tokenizer = Tokenizer.from_file(str(options.tokenizer))
     weights, first = model.init(options.seed), 0
-    optimize = optimizer(weights, options.steps, options.decay)
+    optimize = optimizer(weights, options.rate, options.steps, options.decay)
     state = optimize.init(weights)
     if options.resume:
         first, weights, state = load(options.resume, state)
