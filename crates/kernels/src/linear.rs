@@ -225,11 +225,6 @@ pub(crate) fn f32_at(bytes: &[u8], at: usize) -> f32 {
 }
 
 #[inline(always)]
-pub(crate) fn i32_at(bytes: &[u8], at: usize) -> i32 {
-    i32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
-}
-
-#[inline(always)]
 pub(crate) fn bf16_at(bytes: &[u8], at: usize) -> f32 {
     bf16::to_f32(u16::from_le_bytes([bytes[at], bytes[at + 1]]))
 }
