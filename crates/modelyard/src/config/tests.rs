@@ -192,7 +192,7 @@ fn a_built_in_model_can_be_changed_or_replaced() {
     let changed = desk("[models.external-sentiment]\nenabled = true").settings();
     let model = &changed.models["external-sentiment"];
     assert_eq!((model.enabled, model.num_workers), (true, 2));
-    assert_eq!(changed.models.len(), 4);
+    assert_eq!(changed.models.len(), 5);
 
     let replaced = desk("[models.digits]\ntype = 'external'\nendpoint = 'http://h'").settings();
     let model = &replaced.models["digits"];
