@@ -46,7 +46,7 @@ pub(super) async fn run(args: ChatArgs) -> Result<(), Failure> {
             Typed::System(text) => conversation.set_system(text),
             Typed::History => output::print(conversation.told().as_bytes())?,
             Typed::Unknown(command) => {
-                tell(&format!("there is no {command}; /help shows what there is"))
+                tell(&format!("there is no {command}; /help shows what there is"));
             }
             Typed::Retry if !conversation.take_back_answer() => tell("nothing was asked yet"),
             Typed::Retry => say(&client, &mut conversation, &prompt).await?,
