@@ -3,6 +3,8 @@
 #[cfg(target_arch = "x86_64")]
 mod amx;
 #[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
 mod avx512;
 mod portable;
 mod softmax;
@@ -176,20 +178,30 @@ impl<'a> Task<'a> {
             // configured tiles for these rows.
             #[cfg(target_arch = "x86_64")]
             Isa::Amx => unsafe { amx::scores(queries, keys, self.block.rows, scores) },
-            _ => portable::scores(self.isa, queries, keys, self.block.rows, scores),
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => unsafe { avx512::scores(queries, keys, self.block.rows, scores) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => unsafe { avx2::scores(queries, keys, self.block.rows, scores) },
+            _ => portable::scores(queries, keys, self.block.rows, scores),
         }
     }
 
     /// Adds the product of a group's weights and values.
     fn add_values(&self, weights: &[u8], values: &[&[u8]], sums: &mut [f32]) {
-        let head_dim = self.cache.shape().head_dim;
+        let shape = (self.block.rows, self.cache.shape().head_dim);
         match self.isa {
             // SAFETY: as in `scores`.
             #[cfg(target_arch = "x86_64")]
-            Isa::Amx => unsafe {
-                amx::add_values(weights, values, (self.block.rows, head_dim), sums);
-            },
-            _ => portable::add_values(self.isa, weights, values, (self.block.rows, head_dim), sums),
+            Isa::Amx => unsafe { amx::add_values(weights, values, shape, sums) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => unsafe { avx512::add_values(weights, values, shape, sums) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => unsafe { avx2::add_values(weights, values, shape, sums) },
+            _ => portable::add_values(weights, values, shape, sums),
         }
     }
 

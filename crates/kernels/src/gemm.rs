@@ -2,6 +2,10 @@
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod amx;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx2;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx512;
 pub(crate) mod portable;
 
 use std::ops::Range;
@@ -117,14 +121,20 @@ pub(crate) type Done<'a> = dyn FnMut(usize, &mut [f32]) + 'a;
 
 /// Computes a panel in the first `[rows][32]` of `work`, and hands its rows to `done` as they are ready.
 pub(crate) fn compute(isa: Isa, panel: &Panel<'_>, work: &mut [f32], done: &mut Done<'_>) {
-    match isa {
-        // SAFETY: a `Cpu` has this instruction set only where the machine does.
-        #[cfg(target_arch = "x86_64")]
-        Isa::Amx => unsafe { amx::panel(panel, work, done) },
-        _ => {
-            let rows = &mut work[..panel.rows * STRIP];
-            portable::panel(isa, panel, rows);
-            done(0, rows);
-        }
+    #[cfg(target_arch = "x86_64")]
+    if isa == Isa::Amx {
+        // SAFETY: a `Cpu` has an instruction set only where the machine does; the caller has configured tiles.
+        return unsafe { amx::panel(panel, work, done) };
     }
+    let rows = &mut work[..panel.rows * STRIP];
+    match isa {
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 => unsafe { avx512::panel(panel, rows) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 => unsafe { avx2::panel(panel, rows) },
+        _ => portable::panel(panel, rows),
+    }
+    done(0, rows);
 }

@@ -1,4 +1,4 @@
-//! Softmax and the expansion of int8 with AVX-512.
+//! Softmax, the expansion of int8, scores and weighed sums with AVX-512.
 
 use std::{
     arch::x86_64::{
@@ -15,9 +15,11 @@ use std::{
 use crate::{
     attention::{
         softmax::State,
-        workspace::{RowOfScores, WEIGHT_BYTES},
+        workspace::{RowOfScores, SCORE_STRIDE, WEIGHT_BYTES, sum_stride},
     },
     avx512::exp2,
+    gemm::avx512::dot_bf16,
+    kv::BLOCK_TOKENS,
     lanes::{self, LANES},
     prefetch, tile,
 };
@@ -136,3 +138,55 @@ pub(super) unsafe fn expand(from: &[u8], to: &mut [u8], ahead: &[u8]) {
 
 /// What `expand` multiplies values with.
 pub(super) const EXPANDED_SCALE: f32 = 1.0 / (1u32 << 24) as f32;
+
+/// Queries, two of `[head_dim / 32][16][64 B]`, times the keys of a block: 32 scores for each row.
+///
+/// # Safety
+/// The processor has AVX-512 with BF16.
+#[target_feature(enable = "avx512f,avx512bf16")]
+pub(super) unsafe fn scores(queries: [&[u8]; 2], keys: &[u8], rows: usize, scores: &mut [f32]) {
+    let steps = queries[0].len() / tile::BYTES;
+    for (row, scores) in scores.chunks_mut(SCORE_STRIDE).take(rows).enumerate() {
+        let queries = queries[row / tile::ROWS];
+        let mut sums = [[_mm512_setzero_ps(); 1]; 2];
+        for step in 0..steps {
+            let line = &queries[step * tile::BYTES + row % tile::ROWS * tile::ROW_BYTES..];
+            for (half, sums) in sums.iter_mut().enumerate() {
+                let keys = &keys[(half * steps + step) * tile::BYTES..][..tile::BYTES];
+                // SAFETY: a line of 64 bytes and a tile.
+                unsafe { dot_bf16([line[..tile::ROW_BYTES].as_ptr()], keys.as_ptr(), sums) };
+            }
+        }
+        for (to, sum) in scores[..BLOCK_TOKENS].chunks_exact_mut(LANES).zip(sums.as_flattened()) {
+            // SAFETY: sixteen scores.
+            unsafe { _mm512_storeu_ps(to.as_mut_ptr(), *sum) };
+        }
+    }
+}
+
+/// Adds the values of each block, times the weights that each row gives its tokens.
+///
+/// # Safety
+/// The processor has AVX-512 with BF16.
+#[target_feature(enable = "avx512f,avx512bf16")]
+pub(super) unsafe fn add_values(
+    weights: &[u8],
+    values: &[&[u8]],
+    (rows, head_dim): (usize, usize),
+    sums: &mut [f32],
+) {
+    for (row, sums) in sums.chunks_exact_mut(sum_stride(head_dim)).take(rows).enumerate() {
+        for (index, to) in sums[..head_dim].chunks_exact_mut(LANES).enumerate() {
+            // SAFETY: sixteen sums.
+            let mut sum = [unsafe { _mm512_loadu_ps(to.as_ptr()) }];
+            for (values, weights) in values.iter().zip(weights.chunks_exact(WEIGHT_BYTES)) {
+                let line = &weights[row * tile::ROW_BYTES..][..tile::ROW_BYTES];
+                let tile = &values[index * tile::BYTES..][..tile::BYTES];
+                // SAFETY: a line of 64 bytes and a tile.
+                unsafe { dot_bf16([line.as_ptr()], tile.as_ptr(), &mut sum) };
+            }
+            // SAFETY: sixteen sums.
+            unsafe { _mm512_storeu_ps(to.as_mut_ptr(), sum[0]) };
+        }
+    }
+}

@@ -8,41 +8,37 @@ use crate::{
     tile::{self, COLUMNS},
 };
 
-multiversion! {
-    /// Queries, two of `[head_dim / 32][16][64 B]`, times the keys of a block: 32 scores for each row.
-    pub(super) fn scores(queries: [&[u8]; 2], keys: &[u8], rows: usize, scores: &mut [f32]) {
-        let steps = queries[0].len() / tile::BYTES;
-        for (row, scores) in scores.chunks_mut(SCORE_STRIDE).take(rows).enumerate() {
-            for (half, scores) in scores[..BLOCK_TOKENS].chunks_exact_mut(COLUMNS).enumerate() {
-                scores.fill(0.0);
-                for step in 0..steps {
-                    let line = step * tile::BYTES + row % tile::ROWS * tile::ROW_BYTES;
-                    let line = &queries[row / tile::ROWS][line..][..tile::ROW_BYTES];
-                    let keys = &keys[(half * steps + step) * tile::BYTES..][..tile::BYTES];
-                    dot_bf16(line, keys, scores);
-                }
+/// Queries, two of `[head_dim / 32][16][64 B]`, times the keys of a block: 32 scores for each row.
+pub(super) fn scores(queries: [&[u8]; 2], keys: &[u8], rows: usize, scores: &mut [f32]) {
+    let steps = queries[0].len() / tile::BYTES;
+    for (row, scores) in scores.chunks_mut(SCORE_STRIDE).take(rows).enumerate() {
+        for (half, scores) in scores[..BLOCK_TOKENS].chunks_exact_mut(COLUMNS).enumerate() {
+            scores.fill(0.0);
+            for step in 0..steps {
+                let line = step * tile::BYTES + row % tile::ROWS * tile::ROW_BYTES;
+                let line = &queries[row / tile::ROWS][line..][..tile::ROW_BYTES];
+                let keys = &keys[(half * steps + step) * tile::BYTES..][..tile::BYTES];
+                dot_bf16(line, keys, scores);
             }
         }
     }
 }
 
-multiversion! {
-    /// Adds the values of each block, times the weights that each row gives its tokens.
-    pub(super) fn add_values(
-        weights: &[u8],
-        values: &[&[u8]],
-        shape: (usize, usize),
-        sums: &mut [f32],
-    ) {
-        let (rows, head_dim) = shape;
-        let lines = weights.chunks_exact(WEIGHT_BYTES);
-        for (lines, values) in lines.zip(values) {
-            let lines = lines.chunks_exact(tile::ROW_BYTES);
-            for (sums, line) in sums.chunks_exact_mut(sum_stride(head_dim)).zip(lines).take(rows) {
-                let tiles = values.chunks_exact(tile::BYTES);
-                for (sums, tile) in sums[..head_dim].chunks_exact_mut(COLUMNS).zip(tiles) {
-                    dot_bf16(line, tile, sums);
-                }
+/// Adds the values of each block, times the weights that each row gives its tokens.
+pub(super) fn add_values(
+    weights: &[u8],
+    values: &[&[u8]],
+    shape: (usize, usize),
+    sums: &mut [f32],
+) {
+    let (rows, head_dim) = shape;
+    let lines = weights.chunks_exact(WEIGHT_BYTES);
+    for (lines, values) in lines.zip(values) {
+        let lines = lines.chunks_exact(tile::ROW_BYTES);
+        for (sums, line) in sums.chunks_exact_mut(sum_stride(head_dim)).zip(lines).take(rows) {
+            let tiles = values.chunks_exact(tile::BYTES);
+            for (sums, tile) in sums[..head_dim].chunks_exact_mut(COLUMNS).zip(tiles) {
+                dot_bf16(line, tile, sums);
             }
         }
     }

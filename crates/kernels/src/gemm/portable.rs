@@ -4,20 +4,17 @@ use crate::{
     bf16,
     format::WeightFormat,
     gemm::Panel,
-    isa::multiversion,
     linear::{INT4_GROUP, INT4_TILES, INT8_TRAILER, bf16_at, f32_at, int4},
     tile::{self, COLUMNS, STRIP},
 };
 
-multiversion! {
-    /// Computes a panel, `[rows][32]`.
-    pub(super) fn panel(panel: &Panel<'_>, results: &mut [f32]) {
-        for (row, result) in results.chunks_exact_mut(STRIP).enumerate() {
-            match panel.format {
-                WeightFormat::Bf16 => row_bf16(panel, panel.row + row, result),
-                WeightFormat::Int8 | WeightFormat::W8a8 => row_int8(panel, panel.row + row, result),
-                WeightFormat::Int4 => row_int4(panel, panel.row + row, result),
-            }
+/// Computes a panel, `[rows][32]`.
+pub(super) fn panel(panel: &Panel<'_>, results: &mut [f32]) {
+    for (row, result) in results.chunks_exact_mut(STRIP).enumerate() {
+        match panel.format {
+            WeightFormat::Bf16 => row_bf16(panel, panel.row + row, result),
+            WeightFormat::Int8 | WeightFormat::W8a8 => row_int8(panel, panel.row + row, result),
+            WeightFormat::Int4 => row_int4(panel, panel.row + row, result),
         }
     }
 }
@@ -48,8 +45,9 @@ fn dot_int8(line: &[u8], tile: &[u8], sums: &mut [i32]) {
     }
 }
 
+/// The line of a row at an inner step.
 #[inline(always)]
-fn line(plane: &[u8], row: usize, step: usize, depth_tiles: usize) -> &[u8] {
+pub(crate) fn line(plane: &[u8], row: usize, step: usize, depth_tiles: usize) -> &[u8] {
     &plane[tile::a_offset(row, step * tile::ROW_BYTES, depth_tiles)..][..tile::ROW_BYTES]
 }
 
@@ -89,7 +87,7 @@ fn row_int8(panel: &Panel<'_>, row: usize, result: &mut [f32]) {
 
 /// The sum that two digits' sums stand for.
 #[inline(always)]
-fn joined(format: WeightFormat, high: i32, low: i32) -> f32 {
+pub(super) fn joined(format: WeightFormat, high: i32, low: i32) -> f32 {
     if format == WeightFormat::W8a8 { high as f32 } else { 256.0 * high as f32 + low as f32 }
 }
 
