@@ -3,6 +3,7 @@
 use crate::{
     isa::{Isa, IsaError},
     pool::{Pool, PoolError},
+    scratch::Scratch,
 };
 
 /// An instruction set and a pool of threads.
@@ -52,6 +53,11 @@ impl Cpu {
     /// The instructions in use.
     pub fn isa(&self) -> Isa {
         self.isa
+    }
+
+    /// Bytes that so many threads work in.
+    pub const fn scratch_bytes(threads: usize) -> usize {
+        threads * Scratch::BYTES
     }
 
     /// Threads, the caller's included.

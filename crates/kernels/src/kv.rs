@@ -1,10 +1,10 @@
 //! The paged cache of keys and values, in the tiles that attention multiplies with.
 
 use crate::{
-    bf16,
+    Cpu, bf16,
     format::KvFormat,
     lanes,
-    memory::{Buffer, MemoryError, Shared},
+    memory::{self, Buffer, HUGE_PAGE_BYTES, MemoryError, Shared},
     tile,
 };
 
@@ -93,8 +93,7 @@ pub enum KvCacheError {
 }
 
 impl KvCache {
-    /// A cache of `blocks` blocks of 32 tokens for each of `layers`. All of it is touched here, so that
-    /// no request waits for the system to hand out pages.
+    /// A cache of `blocks` blocks of 32 tokens for each of `layers`. It takes memory as it is used.
     ///
     /// # Errors
     /// [`KvCacheError`].
@@ -105,13 +104,28 @@ impl KvCache {
         blocks: usize,
     ) -> Result<Self, KvCacheError> {
         let shape = shape.check()?;
-        let mut data = Buffer::zeroed(Self::bytes(format, shape, layers, blocks))?;
-        const PAGE: usize = 4096;
-        for byte in data.iter_mut().step_by(PAGE) {
-            // SAFETY: an ordinary write that the compiler may not leave out.
-            unsafe { std::ptr::write_volatile(byte, 0) };
-        }
+        let data = Buffer::zeroed(Self::bytes(format, shape, layers, blocks))?;
         Ok(Self { format, shape, layers, blocks, data })
+    }
+
+    /// The cache, new and empty, with the memory of its first blocks taken from the system now: about
+    /// `bytes` of it, the same part of every layer. So the first requests need not wait for it, and a
+    /// large cache need not be touched whole before there is a first request.
+    #[must_use]
+    pub fn touched(mut self, cpu: &Cpu, bytes: usize) -> Self {
+        let layer = self.data.len() / self.layers.max(1);
+        let first = layer.min(bytes / self.layers.max(1));
+        let pieces = first.div_ceil(HUGE_PAGE_BYTES);
+        let data = self.data.shared();
+        cpu.pool.run(self.layers * pieces, |worker| {
+            while let Some(unit) = worker.next() {
+                let start = unit % pieces * HUGE_PAGE_BYTES;
+                let length = HUGE_PAGE_BYTES.min(first - start);
+                // SAFETY: each piece of a layer is one unit.
+                memory::touch(unsafe { data.part(unit / pieces * layer + start, length) });
+            }
+        });
+        self
     }
 
     /// Bytes of such a cache.

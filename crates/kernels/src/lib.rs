@@ -55,7 +55,7 @@ pub use format::{KvFormat, UnknownFormat, WeightFormat};
 pub use isa::{Isa, IsaError};
 pub use kv::{BLOCK_TOKENS, HeadShape, HeadShapeError, KvCache, KvCacheError};
 pub use linear::{Linear, PackedLengthError};
-pub use memory::{Arena, FileView, MemoryError, Slab};
+pub use memory::{Arena, MemoryError, Slab};
 pub use norm::{LayerNorm, RmsNorm};
 pub use pool::PoolError;
 pub use predictions::Predictions;

@@ -1,11 +1,9 @@
-//! Memory from the system: huge pages for what is read often, and mapped files.
+//! Memory from the system, on huge pages where it has them.
 
 use std::{
-    fs::File,
     io,
     marker::PhantomData,
-    ops::{Deref, DerefMut, Range},
-    os::fd::AsRawFd,
+    ops::{Deref, DerefMut},
     ptr::{self, NonNull},
     slice,
     sync::Arc,
@@ -13,9 +11,9 @@ use std::{
 
 /// Every piece starts on a cache line, which is also a row of a tile.
 const LINE_BYTES: usize = 64;
-const HUGE_PAGE_BYTES: usize = 2 << 20;
-/// Whole multiples of any system's pages, so that advice never reaches too far.
-const PAGE_BYTES: usize = 64 << 10;
+pub(crate) const HUGE_PAGE_BYTES: usize = 2 << 20;
+/// The smallest pages that a system has.
+const PAGE_BYTES: usize = 4096;
 
 /// Memory could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -51,23 +49,16 @@ unsafe impl Send for Map {}
 unsafe impl Sync for Map {}
 
 impl Map {
-    fn new(bytes: usize, flags: libc::c_int, file: libc::c_int) -> Result<Self, MemoryError> {
+    /// Zeroed memory of nobody else.
+    fn new(bytes: usize) -> Result<Self, MemoryError> {
         let protection = libc::PROT_READ | libc::PROT_WRITE;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
         // SAFETY: a new mapping at an address of the system's choice touches nobody's memory.
-        let base = unsafe { libc::mmap(ptr::null_mut(), bytes, protection, flags, file, 0) };
+        let base = unsafe { libc::mmap(ptr::null_mut(), bytes, protection, flags, -1, 0) };
         match NonNull::new(base.cast::<u8>()) {
             Some(base) if base.as_ptr().cast() != libc::MAP_FAILED => Ok(Self { base, bytes }),
             _ => Err(MemoryError::Refused { bytes, source: io::Error::last_os_error() }),
         }
-    }
-
-    /// The contents of a file; what is written to it stays in this process.
-    fn of_file(file: &File) -> Result<Self, MemoryError> {
-        let refused = |source| MemoryError::Refused { bytes: 0, source };
-        let length = file.metadata().map_err(refused)?.len();
-        let bytes =
-            usize::try_from(length).map_err(|_| refused(io::ErrorKind::FileTooLarge.into()))?;
-        Self::new(bytes, libc::MAP_PRIVATE, file.as_raw_fd())
     }
 }
 
@@ -94,7 +85,7 @@ impl Arena {
     /// [`MemoryError::Refused`].
     pub fn anonymous(bytes: usize) -> Result<Self, MemoryError> {
         let whole = bytes.next_multiple_of(LINE_BYTES) + HUGE_PAGE_BYTES;
-        let map = Map::new(whole, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1)?;
+        let map = Map::new(whole)?;
         let start = map.base.as_ptr().align_offset(HUGE_PAGE_BYTES);
         #[cfg(target_os = "linux")]
         // SAFETY: the range lies within our own mapping; the advice changes no contents.
@@ -102,19 +93,6 @@ impl Arena {
             libc::madvise(map.base.as_ptr().add(start).cast(), whole - start, libc::MADV_HUGEPAGE);
         }
         Ok(Self { map: Arc::new(map), start, bytes, used: 0 })
-    }
-
-    /// The contents of a file. Pages are read when they are first touched and shared between
-    /// processes; what is written to a piece stays in this process. Nobody may shorten the file meanwhile.
-    ///
-    /// # Errors
-    /// [`MemoryError::Refused`] also when the file is empty or its length cannot be read.
-    pub fn map(file: &File) -> Result<Self, MemoryError> {
-        let map = Map::of_file(file)?;
-        let bytes = map.bytes;
-        // SAFETY: as in `anonymous`.
-        unsafe { libc::madvise(map.base.as_ptr().cast(), bytes, libc::MADV_WILLNEED) };
-        Ok(Self { map: Arc::new(map), start: 0, bytes, used: 0 })
     }
 
     /// What `take` uses for a piece of `bytes`.
@@ -167,48 +145,8 @@ impl Deref for Slab {
 
 impl DerefMut for Slab {
     fn deref_mut(&mut self) -> &mut [u8] {
-        // SAFETY: as in `deref`; it is writable (privately, if it comes from a file) and ours alone.
+        // SAFETY: as in `deref`; it is writable and ours alone.
         unsafe { slice::from_raw_parts_mut(self.base.as_ptr(), self.bytes) }
-    }
-}
-
-/// A file to be read once, front to back: it takes memory only between a touch and a `forget`.
-#[derive(Debug)]
-pub struct FileView {
-    map: Map,
-}
-
-impl FileView {
-    /// Maps a file that nobody shortens or changes meanwhile.
-    ///
-    /// # Errors
-    /// [`MemoryError::Refused`] also when the file is empty or its length cannot be read.
-    pub fn open(file: &File) -> Result<Self, MemoryError> {
-        Ok(Self { map: Map::of_file(file)? })
-    }
-
-    /// Gives back the memory of the pages that lie wholly in `range`. Their bytes stay what they
-    /// are: the system reads them again when they are touched again.
-    pub fn forget(&self, range: Range<usize>) {
-        let first = range.start.next_multiple_of(PAGE_BYTES);
-        let end = range.end.min(self.map.bytes) / PAGE_BYTES * PAGE_BYTES;
-        if first < end {
-            // SAFETY: the pages lie within our mapping. Nothing is ever written to it, so what they
-            // are read from again is what they held.
-            unsafe {
-                let first_page = self.map.base.as_ptr().add(first);
-                libc::madvise(first_page.cast(), end - first, libc::MADV_DONTNEED);
-            }
-        }
-    }
-}
-
-impl Deref for FileView {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        // SAFETY: the mapping is readable, as long as it says, and lives as long as the view.
-        unsafe { slice::from_raw_parts(self.map.base.as_ptr(), self.map.bytes) }
     }
 }
 
@@ -256,6 +194,14 @@ impl<T: Plain> DerefMut for Buffer<T> {
         let length = self.slab.len() / size_of::<T>();
         // SAFETY: as in `deref`.
         unsafe { slice::from_raw_parts_mut(self.slab.as_mut_ptr().cast(), length) }
+    }
+}
+
+/// Has the system hand out the pages of some zeroed memory.
+pub(crate) fn touch(zeroed: &mut [u8]) {
+    for byte in zeroed.iter_mut().step_by(PAGE_BYTES) {
+        // SAFETY: an ordinary write that the compiler may not leave out.
+        unsafe { ptr::write_volatile(byte, 0) };
     }
 }
 

@@ -32,6 +32,11 @@ impl Rope {
         }
     }
 
+    /// Bytes of a table of `positions`, for heads of `head_dim` values.
+    pub const fn bytes(positions: usize, head_dim: usize) -> usize {
+        positions * head_dim * size_of::<f32>()
+    }
+
     /// How many positions it knows.
     pub fn positions(&self) -> usize {
         self.table.len() / (2 * self.half())

@@ -11,12 +11,8 @@ pub(crate) const PANEL_ROWS: usize = 512;
 /// f32 from one strip of a head to the next. Not a power of two, so that the strips of a row do not share
 /// cache sets.
 pub(crate) const HEAD_STRIDE: usize = PANEL_ROWS * STRIP + 64;
-#[cfg(target_arch = "x86_64")]
-const KERNEL: usize = crate::gemm::amx::WORK;
-#[cfg(not(target_arch = "x86_64"))]
-const KERNEL: usize = PANEL_ROWS * STRIP;
 /// The strips of the widest head, and behind the last what a kernel needs.
-const PANEL: usize = HEAD_DIM_MAX / STRIP * HEAD_STRIDE + KERNEL;
+const PANEL: usize = HEAD_DIM_MAX / STRIP * HEAD_STRIDE + crate::gemm::WORK;
 
 #[derive(Debug)]
 pub(crate) struct Scratch {
@@ -29,6 +25,9 @@ pub(crate) struct Scratch {
 }
 
 impl Scratch {
+    /// What a thread takes, but for a row of values.
+    pub(crate) const BYTES: usize = (PANEL + crate::attention::WORKSPACE) * size_of::<f32>();
+
     pub(crate) fn new() -> Result<Self, MemoryError> {
         Ok(Self {
             panel: Buffer::zeroed(PANEL)?,

@@ -1,8 +1,6 @@
-//! Arenas: pieces that never overlap, and files.
+//! Arenas, whose pieces never overlap, and what a cache takes of memory.
 
-use std::io::Write as _;
-
-use kernels::{Arena, MemoryError};
+use kernels::{Arena, Cpu, HeadShape, Isa, KvCache, KvFormat, MemoryError};
 
 #[test]
 fn pieces_start_on_cache_lines_and_do_not_overlap() {
@@ -18,16 +16,32 @@ fn pieces_start_on_cache_lines_and_do_not_overlap() {
     assert!(matches!(arena.take(1), Err(MemoryError::Exhausted { asked: 1, .. })));
 }
 
+/// Bytes of this process that are in memory.
+#[cfg(target_os = "linux")]
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+    line.split_whitespace().next().unwrap().parse::<usize>().unwrap() * 1024
+}
+
+#[cfg(target_os = "linux")]
 #[test]
-fn a_mapped_file_is_read_and_never_written() {
-    let path = std::env::temp_dir().join(format!("kernels-map-{}", std::process::id()));
-    std::fs::File::create(&path).unwrap().write_all(&[7; 200]).unwrap();
-    let mut arena = Arena::map(&std::fs::File::open(&path).unwrap()).unwrap();
-    let (mut first, second) = (arena.take(64).unwrap(), arena.take(136).unwrap());
-    first.fill(1);
-    assert!(second.iter().all(|&byte| byte == 7));
-    assert_eq!(std::fs::read(&path).unwrap(), vec![7; 200]);
-    std::fs::remove_file(&path).unwrap();
-    drop(arena);
-    assert_eq!(first[0], 1);
+fn a_cache_takes_the_memory_that_is_touched_and_no_more() {
+    const MIB: usize = 1 << 20;
+    let shape = HeadShape { heads: 8, kv_heads: 8, head_dim: 128 };
+    let blocks = 64;
+    let bytes = KvCache::bytes(KvFormat::Bf16, shape, 8, blocks);
+    assert_eq!(bytes, 64 * MIB);
+    let cpu = Cpu::new(Isa::Portable, 3).unwrap();
+    let before = resident();
+    let cache = KvCache::new(KvFormat::Bf16, shape, 8, blocks).unwrap();
+    assert!(resident() < before + 8 * MIB);
+    // Pages may be huge, so that the ends of layers are taken with their neighbours.
+    let cache = cache.touched(&cpu, 16 * MIB);
+    let taken = resident() - before;
+    assert!((16 * MIB..48 * MIB).contains(&taken), "{taken}");
+    drop(cache);
+    let cache = KvCache::new(KvFormat::Bf16, shape, 8, blocks).unwrap().touched(&cpu, usize::MAX);
+    assert!(resident() - before >= bytes);
+    drop(cache);
 }
