@@ -157,10 +157,10 @@ pub fn measure(job: &Job) -> Result<Measured, BenchError> {
         input_tokens: job.input,
         output_tokens: job.output,
         load_s,
-        packed_cache: match (stage, &options.cache_dir) {
+        packed_cache: match (stage, &options.cache) {
             (Some(Stage::Reading), _) => "hit",
-            (_, Some(_)) => "built",
-            (_, None) => "off",
+            (_, Some(cache)) if plan.weights_bytes as u64 >= cache.bytes_min => "built",
+            _ => "off",
         },
         weights_bytes: plan.weights_bytes,
         kv_bytes: plan.kv_bytes_per_token * engine::BLOCK_TOKENS * options.kv_blocks,

@@ -64,7 +64,7 @@ pub struct Order {
     /// How it is to run.
     pub spec: EngineSpec,
     /// Where packed weights are kept for the next start; `None`: nowhere.
-    pub cache_dir: Option<PathBuf>,
+    pub cache: Option<CacheSettings>,
 }
 
 /// A model that is ready.
@@ -145,12 +145,15 @@ pub(crate) fn options(order: &Order) -> Options {
         max_sequences: spec.max_sequences as usize,
         threads: spec.threads.map_or_else(processors, |threads| threads as usize),
         isa: None,
-        cache_dir: order.cache_dir.clone(),
+        cache: order.cache.clone(),
     }
 }
 
 fn fitted(source: &Source, options: &Options, spec: &EngineSpec) -> Result<Fit, DoesNotFit> {
-    let plan = source.plan(options);
+    let asked = spec.max_model_len.map_or(usize::MAX, |tokens| tokens as usize);
+    // No longer sequence can come, so that no more angles of positions are computed than for these.
+    let longest = engine::blocks_for(asked.min(source.max_positions()));
+    let plan = source.plan(&Options { kv_blocks: longest, ..options.clone() });
     let needs = Needs {
         weights_bytes: plan.weights_bytes as u64,
         scratch_bytes: plan.scratch_bytes as u64 + PROGRAM_BYTES,

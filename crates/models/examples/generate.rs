@@ -9,7 +9,7 @@ use std::{env, error::Error, fs, path::PathBuf, sync::Arc, time::Instant};
 
 use engine::{Batch, BlockId, Chunk, ModelRunner, Output, Row, SequenceId, TokenId, blocks_for};
 use kernels::{KvFormat, WeightFormat};
-use models::{Decoder, Model, Options, Source};
+use models::{CacheSettings, Decoder, Model, Options, Source};
 
 /// Rows of a step: what the engine's default budget gives.
 const BATCH_TOKENS: usize = 512;
@@ -29,7 +29,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         max_sequences: sequences,
         threads: env::var("THREADS").map_or(Ok(2), |threads| threads.parse())?,
         isa: None,
-        cache_dir: env::var_os("CACHE").map(PathBuf::from),
+        cache: env::var_os("CACHE").map(|directory| CacheSettings {
+            directory: directory.into(),
+            bytes_max: None,
+            bytes_min: 0,
+        }),
     };
 
     let start = Instant::now();

@@ -1,23 +1,20 @@
 //! The weights of a model directory: one safetensors file, or several with an index.
 
+mod file;
 mod index;
 mod tensor;
 
 use std::{
     collections::BTreeMap,
-    fs::File,
-    io,
     ops::Range,
     path::{Path, PathBuf},
 };
 
-use kernels::FileView;
-use safetensors::{SafeTensorError, SafeTensors};
-
 use crate::LoadError;
+pub(crate) use file::WeightsFile;
 pub(crate) use tensor::{Dtype, Tensor};
 
-/// All weights files of a directory, mapped; nothing of them is resident before it is used.
+/// All weights files of a directory, open; only their headers have been read.
 #[derive(Debug)]
 pub(crate) struct Checkpoint {
     directory: PathBuf,
@@ -25,24 +22,18 @@ pub(crate) struct Checkpoint {
     tensors: BTreeMap<String, Entry>,
 }
 
-/// One safetensors file.
-#[derive(Debug)]
-pub(crate) struct WeightsFile {
-    pub(crate) path: PathBuf,
-    pub(crate) content: FileView,
-}
-
 /// Where one tensor lies.
 #[derive(Debug)]
 struct Entry {
     file: usize,
-    bytes: Range<usize>,
+    /// From the first tensor of the file on.
+    bytes: Range<u64>,
     dtype: safetensors::Dtype,
     shape: Vec<usize>,
 }
 
 impl Checkpoint {
-    /// Maps the files and reads their headers.
+    /// Opens the files and reads their headers.
     ///
     /// # Errors
     /// [`LoadError`] when there are no files, or one cannot be read, is truncated, or lacks a
@@ -71,31 +62,18 @@ impl Checkpoint {
     }
 
     fn add(&mut self, path: &Path) -> Result<(), LoadError> {
-        let unreadable = |source: io::Error| LoadError::Read { path: path.into(), source };
-        let broken = |source: SafeTensorError| LoadError::Weights {
-            path: path.into(),
-            source: Box::new(source),
-        };
-        let file = File::open(path).map_err(unreadable)?;
-        // An empty file cannot be mapped.
-        if file.metadata().map_err(unreadable)?.len() == 0 {
-            return Err(broken(SafeTensorError::HeaderTooSmall));
-        }
-        let content = FileView::open(&file)?;
-        // The parser checks that the tensors cover the file exactly: a truncated one ends here.
-        let parsed = SafeTensors::deserialize(&content).map_err(broken)?;
-        let start = content.as_ptr().addr();
-        for (name, view) in parsed.iter() {
-            let first = view.data().as_ptr().addr() - start;
+        let (file, metadata) = WeightsFile::open(path)?;
+        for (name, tensor) in metadata.tensors() {
+            let (first, end) = tensor.data_offsets;
             let entry = Entry {
                 file: self.files.len(),
-                bytes: first..first + view.data().len(),
-                dtype: view.dtype(),
-                shape: view.shape().to_vec(),
+                bytes: first as u64..end as u64,
+                dtype: tensor.dtype,
+                shape: tensor.shape.clone(),
             };
-            self.tensors.insert(name.to_owned(), entry);
+            self.tensors.insert(name, entry);
         }
-        self.files.push(WeightsFile { path: path.into(), content });
+        self.files.push(file);
         Ok(())
     }
 
@@ -120,14 +98,14 @@ impl Checkpoint {
         let file = &self.files[entry.file];
         if entry.shape != shape {
             return Err(LoadError::Shape {
-                path: file.path.clone(),
+                path: file.path().into(),
                 tensor: name.to_owned(),
                 expected: shape.to_vec(),
                 found: entry.shape.clone(),
             });
         }
         let dtype = Dtype::read(entry.dtype).ok_or_else(|| LoadError::Dtype {
-            path: file.path.clone(),
+            path: file.path().into(),
             tensor: name.to_owned(),
             found: format!("{:?}", entry.dtype),
         })?;

@@ -21,6 +21,10 @@ pub(crate) use weights::linear_sizes;
 use weights::{DecoderWeights, LayerWeights};
 pub(crate) use work::{Work, head_shape, rope_positions};
 
+/// How much of the KV cache is taken from the system before the first request. The rest is taken as it is
+/// used, which costs a request 0.2 ms for every 2 MiB and is not noticed beside the computation.
+const KV_TOUCHED_BYTES: usize = 512 << 20;
+
 /// A decoder with its weights, its KV cache and its threads.
 #[derive(Debug)]
 pub struct Decoder {
@@ -49,13 +53,16 @@ impl Decoder {
         let packing = Packing {
             cpu: &cpu,
             checkpoint,
-            cache_dir: options.cache_dir.as_deref(),
+            cache: options.cache.as_ref(),
             fingerprint: format!("{formats:?} {config:?}"),
         };
         let packed = packing.run(&weights::recipes(&tensors, config, formats), progress)?;
         let shape = &config.shape;
         let frequencies = config.rope.frequencies(shape.head_dim);
         let rope = Rope::new(0, &frequencies, 1.0);
+        let cache =
+            KvCache::new(options.kv_format, head_shape(shape), shape.layers, options.kv_blocks)?
+                .touched(&cpu, KV_TOUCHED_BYTES);
         Ok(Self {
             cpu,
             shape: ModelShape {
@@ -69,12 +76,7 @@ impl Decoder {
             windows: config.windows.clone(),
             rope,
             weights: DecoderWeights::new(&tensors, packed.linears)?,
-            cache: KvCache::new(
-                options.kv_format,
-                head_shape(shape),
-                shape.layers,
-                options.kv_blocks,
-            )?,
+            cache,
             work: Work::new(shape, formats, options)?,
             _writer: packed.writer,
         })

@@ -80,7 +80,7 @@ impl Encoder {
         let packing = Packing {
             cpu: &cpu,
             checkpoint,
-            cache_dir: options.cache_dir.as_deref(),
+            cache: options.cache.as_ref(),
             fingerprint: format!("{formats:?} {config:?}"),
         };
         let packed = packing.run(&weights::recipes(&tensors, config, formats), progress)?;

@@ -5,7 +5,7 @@
 //! from an earlier start, and gives a [`Model`]: a [`Decoder`], which is an
 //! [`engine::ModelRunner`], or an [`Encoder`].
 //!
-//! Absent on purpose: no tokenizer, no sampling, no scheduling, no download.
+//! Absent on purpose: no tokenizer, no sampling and no defaults of it, no scheduling, no download.
 
 mod architecture;
 mod bert;
@@ -15,7 +15,6 @@ mod config;
 mod decoder;
 mod encoder;
 mod error;
-mod generation;
 mod llama;
 mod mistral;
 mod options;
@@ -28,8 +27,7 @@ mod source;
 pub use decoder::{BatchError, Decoder};
 pub use encoder::{EmbedError, Encoder, Pooling};
 pub use error::LoadError;
-pub use generation::GenerationDefaults;
-pub use options::{Options, Progress, Stage};
+pub use options::{CacheSettings, Options, Progress, Stage};
 pub use plan::Plan;
 pub use source::{ModelKind, Source};
 

@@ -24,7 +24,20 @@ pub struct Options {
     /// Instructions to use; `None`: the best that this processor has.
     pub isa: Option<Isa>,
     /// Where packed weights are kept for the next start; `None`: nowhere.
-    pub cache_dir: Option<PathBuf>,
+    pub cache: Option<CacheSettings>,
+}
+
+/// Where packed weights are kept, and how many.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CacheSettings {
+    /// The folder; it is made for this user alone if it is not there.
+    pub directory: PathBuf,
+    /// Bytes that all packed files together may take; those that were not used for longest go first.
+    /// `None`: 20 GiB, or a tenth of the disk if that is less.
+    pub bytes_max: Option<u64>,
+    /// Packed weights of fewer bytes are not kept: they are packed again sooner than anybody notices,
+    /// and many small files would only be in the way.
+    pub bytes_min: u64,
 }
 
 /// How far loading has come.

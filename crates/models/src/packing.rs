@@ -1,11 +1,14 @@
 //! Weights from a checkpoint, or from the packed cache, into the kernels' layout.
 
-use std::{path::Path, sync::Arc, thread};
+use std::{
+    sync::{Arc, OnceLock},
+    thread,
+};
 
 use kernels::{Arena, Cpu, Linear, Slab, WeightFormat};
 
 use crate::{
-    LoadError, Progress, Stage,
+    CacheSettings, LoadError, Progress, Stage,
     cache::{Cache, Key},
     checkpoint::{Checkpoint, Tensor},
 };
@@ -76,7 +79,7 @@ impl Drop for CacheWriter {
 pub(crate) struct Packing<'a> {
     pub(crate) cpu: &'a Cpu,
     pub(crate) checkpoint: &'a Checkpoint,
-    pub(crate) cache_dir: Option<&'a Path>,
+    pub(crate) cache: Option<&'a CacheSettings>,
     /// What the recipes follow from, besides the checkpoint.
     pub(crate) fingerprint: String,
 }
@@ -98,8 +101,8 @@ impl Packing<'_> {
             .iter()
             .map(|recipe| arena.take(recipe.size.bytes()))
             .collect::<Result<Vec<_>, _>>()?;
-        let cache = self.cache();
         let total_bytes = slabs.iter().map(|slab| slab.len()).sum();
+        let cache = self.cache(total_bytes);
         let mut tell = |stage, done_bytes| progress(Progress { stage, done_bytes, total_bytes });
         let read = cache.as_ref().is_some_and(|cache| {
             cache.read(&mut slabs, self.cpu.threads(), &mut |done| tell(Stage::Reading, done))
@@ -116,10 +119,10 @@ impl Packing<'_> {
         Ok(Packed { linears, writer })
     }
 
-    fn cache(&self) -> Option<Cache> {
-        let directory = self.cache_dir?;
+    fn cache(&self, bytes: usize) -> Option<Cache> {
+        let settings = self.cache.filter(|settings| bytes as u64 >= settings.bytes_min)?;
         match Key::of(self.checkpoint.files(), &self.fingerprint) {
-            Ok(key) => Some(Cache::new(directory.into(), key)),
+            Ok(key) => Some(Cache::new(settings.clone(), key)),
             Err(error) => {
                 tracing::warn!(%error, "packed weights cannot be kept: the model's files cannot be looked at");
                 None
@@ -147,29 +150,35 @@ impl Packing<'_> {
 impl Recipe<'_> {
     fn pack(&self, cpu: &Cpu, slab: Slab) -> Result<Linear, LoadError> {
         let LinearSize { format, shape } = self.size;
+        // The threads that pack cannot stop for an error; the first one is told when all are done.
+        let failure = OnceLock::new();
+        let read = |tensor: &Tensor<'_>, row, out: &mut [f32]| {
+            if let Err(error) = tensor.read_rows(row, out) {
+                // Whoever comes second has most likely met the same.
+                let _ = failure.set(error);
+            }
+        };
         let packed = match &self.rows {
             RecipeRows::Stacked(tensors) => Linear::pack(cpu, format, shape, slab, |row, out| {
                 let mut row = row;
                 for tensor in tensors {
                     if row < tensor.rows() {
-                        return tensor.read_rows(row, out);
+                        return read(tensor, row, out);
                     }
                     row -= tensor.rows();
                 }
             }),
             RecipeRows::Gated { gate, up } => {
                 let shape = (gate.rows(), shape.1);
-                let gate = |row, out: &mut [f32]| gate.read_rows(row, out);
-                let up = |row, out: &mut [f32]| up.read_rows(row, out);
+                let gate = |row, out: &mut [f32]| read(gate, row, out);
+                let up = |row, out: &mut [f32]| read(up, row, out);
                 Linear::pack_gated(cpu, format, shape, slab, gate, up)
             }
         };
-        // Source and packed weights are never resident together for longer than this.
-        match &self.rows {
-            RecipeRows::Stacked(tensors) => tensors.iter().for_each(Tensor::forget),
-            RecipeRows::Gated { gate, up } => [gate, up].into_iter().for_each(Tensor::forget),
+        match failure.into_inner() {
+            Some(error) => Err(error),
+            None => Ok(packed?),
         }
-        Ok(packed?)
     }
 }
 

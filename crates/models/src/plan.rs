@@ -1,6 +1,6 @@
 //! The arithmetic of memory, before anything is allocated.
 
-use kernels::KvCache;
+use kernels::{Cpu, KvCache, Rope};
 
 use crate::{
     Options,
@@ -17,7 +17,8 @@ pub struct Plan {
     pub weights_bytes: usize,
     /// Keys and values of one token in all layers.
     pub kv_bytes_per_token: usize,
-    /// What a forward pass works in, for the largest batch.
+    /// What forward passes work in: rows of the largest batch, angles of the longest sequence that the KV
+    /// blocks of the options allow, what each thread keeps for itself.
     pub scratch_bytes: usize,
     /// All of it, with the KV blocks of the options.
     pub total_bytes: usize,
@@ -28,9 +29,11 @@ impl Plan {
         let shape = &config.shape;
         let formats = Formats::of(options.format);
         let block = KvCache::bytes(options.kv_format, decoder::head_shape(shape), shape.layers, 1);
-        let rope = decoder::rope_positions(config, options) * shape.head_dim * size_of::<f32>();
+        let rope = Rope::bytes(decoder::rope_positions(config, options), shape.head_dim);
         let weights_bytes = footprint(&decoder::linear_sizes(config, formats));
-        let scratch_bytes = decoder::Work::bytes(shape, formats, options) + rope;
+        let scratch_bytes = decoder::Work::bytes(shape, formats, options)
+            + rope
+            + Cpu::scratch_bytes(options.threads);
         Self {
             weights_bytes,
             kv_bytes_per_token: block / engine::BLOCK_TOKENS,
@@ -42,7 +45,10 @@ impl Plan {
     pub(crate) fn of_encoder(config: &EncoderConfig, options: &Options) -> Self {
         let formats = Formats::of(options.format);
         let weights_bytes = footprint(&encoder::linear_sizes(config, formats));
-        let scratch_bytes = encoder::Work::bytes(config, formats, options);
+        let positions = config.positions * config.hidden_size * size_of::<f32>();
+        let scratch_bytes = encoder::Work::bytes(config, formats, options)
+            + positions
+            + Cpu::scratch_bytes(options.threads);
         Self {
             weights_bytes,
             kv_bytes_per_token: 0,

@@ -8,7 +8,6 @@ use crate::{
     config::{Fields, ModelConfig},
     decoder::{Decoder, DecoderTensors},
     encoder::{Encoder, EncoderTensors},
-    generation::GenerationDefaults,
 };
 
 /// A Hugging Face directory that can be loaded: its config makes sense, and every tensor that the
@@ -18,7 +17,6 @@ pub struct Source {
     directory: PathBuf,
     config: ModelConfig,
     checkpoint: Checkpoint,
-    generation: GenerationDefaults,
     pooling: Pooling,
 }
 
@@ -48,7 +46,6 @@ impl Source {
             directory: directory.into(),
             config,
             checkpoint,
-            generation: GenerationDefaults::read(directory, &fields)?,
             pooling: Pooling::read(directory)?,
         })
     }
@@ -87,11 +84,6 @@ impl Source {
         }
     }
 
-    /// What generation_config.json suggests.
-    pub fn generation(&self) -> &GenerationDefaults {
-        &self.generation
-    }
-
     /// The memory that loading with `options` would take; nothing is allocated. `kv_blocks` may
     /// still be open: it counts only in [`Plan::total_bytes`].
     pub fn plan(&self, options: &Options) -> Plan {
@@ -103,7 +95,7 @@ impl Source {
 
     /// Loads the weights: from the packed cache where it has them, else by packing the checkpoint.
     /// `progress` is told now and then how far that is. Source and packed weights are never
-    /// resident together: what has been packed is forgotten.
+    /// resident together: the source is read row by row.
     ///
     /// # Errors
     /// [`LoadError`] when an option asks for the impossible, or memory or threads are refused.

@@ -10,7 +10,7 @@ use crate::client::Served;
 
 fn order(model: &str, spec: EngineSpec) -> Order {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/tests/fixtures");
-    Order { folder: fixtures.join(model), name: "tiny".into(), spec, cache_dir: None }
+    Order { folder: fixtures.join(model), name: "tiny".into(), spec, cache: None }
 }
 
 /// What the tests have to spare.

@@ -4,7 +4,6 @@ use std::{
     fs::File,
     io::{self, BufWriter, Write},
     os::unix::fs::FileExt,
-    path::Path,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -34,9 +33,14 @@ impl Header {
         Self(bytes)
     }
 
+    /// Bytes of the header of a file that has so many chunks.
+    const fn bytes(chunks: usize) -> usize {
+        MAGIC.len() + 32 + chunks * 8 + 8
+    }
+
     /// Reads the header of a file that has so many chunks.
     fn read(file: &File, chunks: usize) -> io::Result<Self> {
-        let mut bytes = vec![0; MAGIC.len() + 32 + chunks * 8 + 8];
+        let mut bytes = vec![0; Self::bytes(chunks)];
         file.read_exact_at(&mut bytes, 0)?;
         Ok(Self(bytes))
     }
@@ -52,14 +56,21 @@ impl Header {
     }
 }
 
+/// Bytes of the file that `write` makes of these pieces.
+pub(super) fn bytes(pieces: &[&[u8]]) -> u64 {
+    let chunks: usize = pieces.iter().map(|piece| piece.len().div_ceil(CHUNK)).sum();
+    let lines = |bytes: usize| bytes.next_multiple_of(LINE) as u64;
+    lines(Header::bytes(chunks)) + pieces.iter().map(|piece| lines(piece.len())).sum::<u64>()
+}
+
 /// Writes header and pieces to a new file.
 ///
 /// # Errors
 /// Those of the file system: the disk is full, say.
-pub(super) fn write(path: &Path, key: &[u8; 32], pieces: &[&[u8]]) -> io::Result<()> {
+pub(super) fn write(file: &mut File, key: &[u8; 32], pieces: &[&[u8]]) -> io::Result<()> {
     let chunks = pieces.iter().flat_map(|piece| piece.chunks(CHUNK));
     let header = Header::new(key, chunks.map(checksum));
-    let mut file = BufWriter::new(File::create(path)?);
+    let mut file = BufWriter::new(file);
     for part in std::iter::once(&header.0.as_slice()).chain(pieces) {
         file.write_all(part)?;
         file.write_all(&[0; LINE][..part.len().next_multiple_of(LINE) - part.len()])?;
@@ -74,15 +85,14 @@ pub(super) fn write(path: &Path, key: &[u8; 32], pieces: &[&[u8]]) -> io::Result
 /// Those of the file system, and [`io::ErrorKind::InvalidData`] for another file, another key and
 /// any damage.
 pub(super) fn read(
-    path: &Path,
+    file: &File,
     key: &[u8; 32],
     pieces: &mut [Slab],
     threads: usize,
     done: &mut dyn FnMut(usize),
 ) -> io::Result<()> {
-    let file = File::open(path)?;
     let chunks = pieces.iter().map(|piece| piece.len().div_ceil(CHUNK)).sum();
-    let header = Header::read(&file, chunks)?;
+    let header = Header::read(file, chunks)?;
     // Built anew from the sums that it states, the header we expect comes out the same.
     if header.0 != Header::new(key, header.sums()).0 {
         return Err(damaged("its header is another"));
@@ -97,8 +107,8 @@ pub(super) fn read(
     let jobs = Jobs { waiting: Mutex::new(jobs), ready: AtomicUsize::new(0) };
     thread::scope(|scope| {
         let helpers: Vec<_> =
-            (1..threads).map(|_| scope.spawn(|| jobs.work(&file, &mut |_| ()))).collect();
-        let mine = jobs.work(&file, done);
+            (1..threads).map(|_| scope.spawn(|| jobs.work(file, &mut |_| ()))).collect();
+        let mine = jobs.work(file, done);
         let theirs = helpers.into_iter().map(|helper| {
             helper.join().unwrap_or_else(|_| Err(damaged("a thread that read it has panicked")))
         });

@@ -1,24 +1,25 @@
 //! What packed weights were made from, as a name of fixed length.
 
-use std::{fs, io, os::unix::fs::MetadataExt, path::Path};
+use std::{fs, io, os::unix::fs::MetadataExt};
 
 use sha2::{Digest, Sha256};
 
-use crate::checkpoint::WeightsFile;
+use crate::{LoadError, checkpoint::WeightsFile};
 
 /// Raised when this crate puts other things into the packed region, or in another order.
 const LAYOUT: u32 = 1;
 
 /// Bytes of each sample, and samples of each file.
-const SAMPLE_BYTES: usize = 4096;
-const SAMPLES: usize = 256;
+const SAMPLE_BYTES: u64 = 4096;
+const SAMPLES: u64 = 256;
 
 /// Names one packing of one checkpoint.
 ///
 /// To hash a checkpoint whole takes longer than to pack it (sha256 reads about 1.5 GB/s, and start
-/// from the cache has one second). So a file counts as the same when its path, size and time of
-/// change are the same, and its header, and samples spread over its content. Copying tools may keep
-/// sizes and times; fine-tuned weights of one shape differ in nearly every sample.
+/// from the cache has one second). So a file counts as the same when its path, its inode, its size and
+/// both its times are the same, and its header, and samples spread over its content. Tools that copy may
+/// set the time of modification, but nobody sets that of the last change of the inode; and on a file
+/// system without such times, fine-tuned weights of one shape still differ in nearly every sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Key {
     /// Of the model's place and how it is packed: a newer packing of the same family replaces it.
@@ -31,18 +32,20 @@ impl Key {
     /// Looks at the files; reads about 1 MiB of each. `fingerprint` names format and shapes.
     ///
     /// # Errors
-    /// When a file's metadata cannot be read.
-    pub(crate) fn of(files: &[WeightsFile], fingerprint: &str) -> io::Result<Self> {
+    /// [`LoadError::Read`] when a file cannot be looked at.
+    pub(crate) fn of(files: &[WeightsFile], fingerprint: &str) -> Result<Self, LoadError> {
         let mut hash = Sha256::new();
         for file in files {
-            hash_field(&mut hash, fs::canonicalize(&file.path)?.as_os_str().as_encoded_bytes());
+            let path = fs::canonicalize(file.path());
+            let path = path.map_err(|source| unreadable(file, source))?;
+            hash_field(&mut hash, path.as_os_str().as_encoded_bytes());
         }
         hash_field(&mut hash, fingerprint.as_bytes());
         let family = hash.clone().finalize();
         hash.update(LAYOUT.to_le_bytes());
         hash.update(kernels::LAYOUT_VERSION.to_le_bytes());
         for file in files {
-            hash_file(&mut hash, &file.path, &file.content)?;
+            hash_file(&mut hash, file)?;
         }
         let mut key = Self { family: [0; 8], content: hash.finalize().into() };
         key.family.copy_from_slice(&family[..8]);
@@ -50,18 +53,27 @@ impl Key {
     }
 }
 
-fn hash_file(hash: &mut Sha256, path: &Path, content: &[u8]) -> io::Result<()> {
-    let metadata = fs::metadata(path)?;
+fn hash_file(hash: &mut Sha256, file: &WeightsFile) -> Result<(), LoadError> {
+    let metadata = file.metadata()?;
+    hash.update(metadata.ino().to_le_bytes());
     hash.update(metadata.len().to_le_bytes());
-    hash.update(metadata.mtime().to_le_bytes());
-    hash.update(metadata.mtime_nsec().to_le_bytes());
-    let header = content.first_chunk().map_or(0, |length| u64::from_le_bytes(*length) as usize);
-    hash_field(hash, &content[..header.saturating_add(8).min(content.len())]);
-    let step = (content.len() / SAMPLES).max(SAMPLE_BYTES);
-    for sample in content.chunks(step) {
-        hash.update(&sample[..sample.len().min(SAMPLE_BYTES)]);
+    let modified = [metadata.mtime(), metadata.mtime_nsec()];
+    for time in modified.into_iter().chain([metadata.ctime(), metadata.ctime_nsec()]) {
+        hash.update(time.to_le_bytes());
+    }
+    hash_field(hash, &file.header()?);
+    let length = file.length();
+    let mut sample = [0; SAMPLE_BYTES as usize];
+    for start in (0..length).step_by((length / SAMPLES).max(SAMPLE_BYTES) as usize) {
+        let sample = &mut sample[..SAMPLE_BYTES.min(length - start) as usize];
+        file.read(start, sample)?;
+        hash.update(sample);
     }
     Ok(())
+}
+
+fn unreadable(file: &WeightsFile, source: io::Error) -> LoadError {
+    LoadError::Read { path: file.path().into(), source }
 }
 
 /// With its length, so that two fields cannot be cut differently and hash the same.

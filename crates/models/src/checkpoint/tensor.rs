@@ -5,6 +5,7 @@ use std::ops::Range;
 use kernels::bf16;
 
 use super::WeightsFile;
+use crate::LoadError;
 
 /// The element types that we read. All are converted to f32 without loss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,40 +37,46 @@ impl Dtype {
 #[derive(Debug, Clone)]
 pub(crate) struct Tensor<'a> {
     pub(super) file: &'a WeightsFile,
-    pub(super) bytes: Range<usize>,
+    pub(super) bytes: Range<u64>,
     pub(super) dtype: Dtype,
     pub(super) width: usize,
 }
 
 impl Tensor<'_> {
-    /// Rows that it has.
-    pub(crate) fn rows(&self) -> usize {
-        self.bytes.len() / self.dtype.bytes() / self.width
+    fn values(&self) -> usize {
+        (self.bytes.end - self.bytes.start) as usize / self.dtype.bytes()
     }
 
-    /// Fills `out` with whole rows from row `first` on. Rows behind the last one stay as they are.
-    pub(crate) fn read_rows(&self, first: usize, out: &mut [f32]) {
+    /// Rows that it has.
+    pub(crate) fn rows(&self) -> usize {
+        self.values() / self.width
+    }
+
+    /// Fills `out` with whole rows, which must be there, from row `first` on.
+    ///
+    /// # Errors
+    /// [`LoadError::Read`] when the file cannot be read any more.
+    pub(crate) fn read_rows(&self, first: usize, out: &mut [f32]) -> Result<(), LoadError> {
         let size = self.dtype.bytes();
-        let data = &self.file.content[self.bytes.clone()];
-        let start = (first * self.width * size).min(data.len());
-        let data = &data[start..];
+        let mut data = vec![0; out.len() * size];
+        let offset = self.bytes.start + (first * self.width * size) as u64;
+        self.file.read_tensor(offset, &mut data)?;
         match self.dtype {
-            Dtype::Bf16 => fill(out, data, |b: [u8; 2]| bf16::to_f32(u16::from_le_bytes(b))),
-            Dtype::F16 => fill(out, data, |b: [u8; 2]| from_f16(u16::from_le_bytes(b))),
-            Dtype::F32 => fill(out, data, f32::from_le_bytes),
+            Dtype::Bf16 => fill(out, &data, |b: [u8; 2]| bf16::to_f32(u16::from_le_bytes(b))),
+            Dtype::F16 => fill(out, &data, |b: [u8; 2]| from_f16(u16::from_le_bytes(b))),
+            Dtype::F32 => fill(out, &data, f32::from_le_bytes),
         }
+        Ok(())
     }
 
     /// The whole tensor.
-    pub(crate) fn read(&self) -> Vec<f32> {
-        let mut out = vec![0.0; self.bytes.len() / self.dtype.bytes()];
-        self.read_rows(0, &mut out);
-        out
-    }
-
-    /// Gives the memory of this tensor's pages back; they are read again when touched again.
-    pub(crate) fn forget(&self) {
-        self.file.content.forget(self.bytes.clone());
+    ///
+    /// # Errors
+    /// As `read_rows`.
+    pub(crate) fn read(&self) -> Result<Vec<f32>, LoadError> {
+        let mut out = vec![0.0; self.values()];
+        self.read_rows(0, &mut out)?;
+        Ok(out)
     }
 }
 

@@ -101,22 +101,27 @@ impl DecoderWeights {
         };
         let mut layer = |tensors: &LayerTensors<'_>| -> Result<LayerWeights, LoadError> {
             let qkv = [&tensors.query, &tensors.key, &tensors.value];
-            let qkv_bias = qkv.map(|part| part.bias.as_ref().map(Tensor::read));
-            let qkv_bias = qkv_bias.into_iter().collect::<Option<Vec<_>>>();
+            let qkv_bias = qkv.iter().filter_map(|part| part.bias.as_ref().map(Tensor::read));
+            let qkv_bias = qkv_bias.collect::<Result<Vec<_>, _>>()?;
+            let qk_norms = tensors.qk_norms.as_ref();
             Ok(LayerWeights {
-                input_norm: tensors.input_norm.read(),
+                input_norm: tensors.input_norm.read()?,
                 qkv: next_linear(&mut linears)?,
-                qkv_bias: qkv_bias.map(|parts| parts.concat()),
-                qk_norms: tensors.qk_norms.as_ref().map(|(query, key)| (query.read(), key.read())),
+                // All three have one, or none has.
+                qkv_bias: (!qkv_bias.is_empty()).then(|| qkv_bias.concat()),
+                qk_norms: match qk_norms {
+                    Some((query, key)) => Some((query.read()?, key.read()?)),
+                    None => None,
+                },
                 output: next_linear(&mut linears)?,
-                output_bias: tensors.output.bias.as_ref().map(Tensor::read),
-                post_norm: tensors.post_norm.read(),
+                output_bias: tensors.output.bias.as_ref().map(Tensor::read).transpose()?,
+                post_norm: tensors.post_norm.read()?,
                 gate_up: next_linear(&mut linears)?,
                 down: next_linear(&mut linears)?,
             })
         };
         let layers = tensors.layers.iter().map(&mut layer).collect::<Result<_, _>>()?;
-        Ok(Self { embedding, layers, norm: tensors.norm.read(), head })
+        Ok(Self { embedding, layers, norm: tensors.norm.read()?, head })
     }
 
     /// The table of embeddings: its own, or the head.

@@ -94,28 +94,29 @@ impl EncoderWeights {
         let words = next_linear(&mut linears)?;
         let mut layer = |tensors: &EncoderLayerTensors<'_>| -> Result<_, LoadError> {
             let qkv = [&tensors.query, &tensors.key, &tensors.value];
+            let qkv_bias = qkv.map(bias).into_iter().collect::<Result<Vec<_>, _>>()?;
             Ok(EncoderLayerWeights {
                 qkv: next_linear(&mut linears)?,
-                qkv_bias: qkv.map(bias).concat(),
+                qkv_bias: qkv_bias.concat(),
                 output: next_linear(&mut linears)?,
-                output_bias: bias(&tensors.output),
-                attention_norm: NormWeights::new(&tensors.attention_norm),
+                output_bias: bias(&tensors.output)?,
+                attention_norm: NormWeights::new(&tensors.attention_norm)?,
                 up: next_linear(&mut linears)?,
-                up_bias: bias(&tensors.up),
+                up_bias: bias(&tensors.up)?,
                 down: next_linear(&mut linears)?,
-                down_bias: bias(&tensors.down),
-                norm: NormWeights::new(&tensors.norm),
+                down_bias: bias(&tensors.down)?,
+                norm: NormWeights::new(&tensors.norm)?,
             })
         };
         let layers = tensors.layers.iter().map(&mut layer).collect::<Result<_, _>>()?;
-        let mut positions = tensors.positions.read();
-        let segments = tensors.segments.read();
+        let mut positions = tensors.positions.read()?;
+        let segments = tensors.segments.read()?;
         // Every token of a single text is in the first segment.
         let first = &segments[..config.hidden_size];
         for row in positions.chunks_exact_mut(first.len()) {
             row.iter_mut().zip(first).for_each(|(value, segment)| *value += segment);
         }
-        Ok(Self { words, positions, norm: NormWeights::new(&tensors.norm), layers })
+        Ok(Self { words, positions, norm: NormWeights::new(&tensors.norm)?, layers })
     }
 
     /// Adds to each row what its place in its text has learned.
@@ -133,8 +134,8 @@ impl EncoderWeights {
 }
 
 impl NormWeights {
-    fn new(norm: &Norm<'_>) -> Self {
-        Self { weight: norm.weight.read(), bias: norm.bias.read() }
+    fn new(norm: &Norm<'_>) -> Result<Self, LoadError> {
+        Ok(Self { weight: norm.weight.read()?, bias: norm.bias.read()? })
     }
 
     pub(super) fn with(&self, epsilon: f32) -> LayerNorm<'_> {
@@ -142,6 +143,6 @@ impl NormWeights {
     }
 }
 
-fn bias(projection: &Projection<'_>) -> Vec<f32> {
-    projection.bias.as_ref().map(Tensor::read).unwrap_or_default()
+fn bias(projection: &Projection<'_>) -> Result<Vec<f32>, LoadError> {
+    projection.bias.as_ref().map_or_else(|| Ok(Vec::new()), Tensor::read)
 }

@@ -2,11 +2,12 @@
 
 use std::{error::Error, fs};
 
+use kernels::{Isa, KvFormat, WeightFormat};
 use models::Source;
 use safetensors::Dtype;
 use serde_json::json;
 
-use crate::fixture::Copy;
+use crate::{fixture::Copy, runner::options};
 
 /// The whole chain of the error that opening gives, without the directory's name.
 #[track_caller]
@@ -190,9 +191,12 @@ fn a_tensor_of_another_dtype_is_named() {
 }
 
 #[test]
-fn generation_suggestions_of_the_wrong_type_are_named() {
+fn weights_that_become_shorter_while_they_are_loaded_are_named() {
     let copy = Copy::of("qwen3");
-    copy.set("generation_config.json", "temperature", json!("hot"));
-    let words = "generation_config.json: field `temperature` cannot be used: ";
-    assert!(refusal(&copy).starts_with(words), "{}", refusal(&copy));
+    let source = Source::open(&copy.root()).unwrap();
+    let path = copy.path("model.safetensors");
+    fs::File::options().write(true).open(&path).unwrap().set_len(200_000).unwrap();
+    let options = options(WeightFormat::Bf16, KvFormat::Bf16, Isa::best());
+    let error = source.load(&options, &mut |_| {}).unwrap_err();
+    assert_eq!(error.to_string(), format!("cannot read {}", path.display()));
 }

@@ -106,19 +106,3 @@ fn the_plan_counts_weights_and_tokens_by_their_formats() {
     let four = plan(WeightFormat::Int4, KvFormat::Bf16);
     assert!(four.weights_bytes < whole.weights_bytes * 35 / 100, "{four:?}");
 }
-
-#[test]
-fn the_makers_suggestions_are_read() {
-    let source = Source::open(&fixture::directory("qwen3")).unwrap();
-    let text = std::fs::read_to_string(fixture::directory("qwen3").join("generation_config.json"));
-    let json: serde_json::Value = serde_json::from_str(&text.unwrap()).unwrap();
-    let suggested = source.generation();
-    assert_eq!(suggested.temperature, json["temperature"].as_f64().map(|number| number as f32));
-    assert_eq!(suggested.top_k, None);
-    let ids = &json["eos_token_id"];
-    let ids: Vec<u64> = match ids.as_array() {
-        Some(ids) => ids.iter().filter_map(serde_json::Value::as_u64).collect(),
-        None => vec![ids.as_u64().unwrap()],
-    };
-    assert_eq!(suggested.eos_token_ids.iter().copied().map(u64::from).collect::<Vec<_>>(), ids);
-}

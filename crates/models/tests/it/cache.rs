@@ -1,21 +1,39 @@
 //! The packed-weights cache: it saves work, and never decides whether a model loads.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+use std::{
+    env, fs,
+    os::unix::fs::{FileExt, PermissionsExt},
+    path::Path,
+    process::Command,
+    thread,
+    time::{Duration, SystemTime},
+};
 
 use engine::Output;
 use kernels::{Isa, KvFormat, WeightFormat};
-use models::{Model, Options, Progress, Source, Stage};
+use models::{CacheSettings, Model, Options, Progress, Source, Stage};
+use safetensors::Dtype;
 use tempfile::TempDir;
 
 use crate::{
-    fixture::{Copy, Expected},
+    fixture::{self, Copy, Expected, Tensor},
     runner::{Sequence, logits, options},
 };
 
 /// Loads with a cache; how the weights came, and the logits of a prompt.
 fn load(model: &Path, cache: &Path, format: WeightFormat) -> (Stage, Vec<f32>) {
-    let cache_dir = Some(cache.to_owned());
-    let options = Options { cache_dir, ..options(format, KvFormat::Bf16, Isa::best()) };
+    load_within(model, cache, None, format)
+}
+
+/// As `load`, with a limit of the cache in bytes.
+fn load_within(
+    model: &Path,
+    cache: &Path,
+    bytes_max: Option<u64>,
+    format: WeightFormat,
+) -> (Stage, Vec<f32>) {
+    let cache = Some(CacheSettings { directory: cache.to_owned(), bytes_max, bytes_min: 0 });
+    let options = Options { cache, ..options(format, KvFormat::Bf16, Isa::best()) };
     let source = Source::open(model).unwrap();
     let mut told: Vec<Progress> = Vec::new();
     let model = source.load(&options, &mut |progress| told.push(progress));
@@ -122,4 +140,152 @@ fn a_cache_folder_that_cannot_be_written_is_no_failure() {
     fs::set_permissions(&file, fs::Permissions::from_mode(0o400)).unwrap();
     let (stage, _) = load(&model.root(), &file.join("folder"), WeightFormat::Bf16);
     assert_eq!(stage, Stage::Packing);
+}
+
+/// Sets when a file was last used, seconds ago.
+fn used(path: &Path, seconds_ago: u64) {
+    let time = SystemTime::now() - Duration::from_secs(seconds_ago);
+    fs::File::open(path).unwrap().set_modified(time).unwrap();
+}
+
+#[test]
+fn what_was_not_used_for_longest_makes_room() {
+    let models: [Copy; 3] = std::array::from_fn(|_| Copy::of("qwen3"));
+    let cache = TempDir::new().unwrap();
+    let start =
+        |model: &Copy, max| load_within(&model.root(), cache.path(), max, WeightFormat::Bf16).0;
+    assert_eq!(start(&models[0], None), Stage::Packing);
+    let first = packed_file(cache.path());
+    let max = Some(fs::metadata(&first).unwrap().len() * 5 / 2);
+    assert_eq!(start(&models[1], max), Stage::Packing);
+    for entry in fs::read_dir(cache.path()).unwrap() {
+        let path = entry.unwrap().path();
+        used(&path, if path == first { 200 } else { 100 });
+    }
+    // Being read counts as a use.
+    assert_eq!(start(&models[0], max), Stage::Reading);
+    assert_eq!(start(&models[2], max), Stage::Packing);
+    assert_eq!(fs::read_dir(cache.path()).unwrap().count(), 2);
+    assert_eq!(start(&models[0], max), Stage::Reading);
+    assert_eq!(start(&models[2], max), Stage::Reading);
+    assert_eq!(start(&models[1], max), Stage::Packing);
+}
+
+#[test]
+fn what_is_larger_than_the_limit_is_not_kept() {
+    let model = Copy::of("qwen3");
+    let cache = TempDir::new().unwrap();
+    load(&model.root(), cache.path(), WeightFormat::Int8);
+    for max in [0, 1000] {
+        let (stage, _) = load_within(&model.root(), cache.path(), Some(max), WeightFormat::Bf16);
+        assert_eq!(stage, Stage::Packing);
+        packed_file(cache.path());
+    }
+    assert_eq!(load(&model.root(), cache.path(), WeightFormat::Int8).0, Stage::Reading);
+}
+
+#[test]
+fn weights_that_were_replaced_by_others_of_the_same_size_and_time_are_noticed() {
+    const UNUSED: usize = 8 << 20;
+    let model = Copy::of("qwen3");
+    // So large that the samples of the key do not cover it.
+    model.rewrite(|tensors| {
+        let (name, shape, data) = ("unused".into(), vec![UNUSED], vec![0; UNUSED]);
+        tensors.push(Tensor { name, dtype: Dtype::U8, shape, data });
+    });
+    let cache = TempDir::new().unwrap();
+    load(&model.root(), cache.path(), WeightFormat::Bf16);
+    assert_eq!(load(&model.root(), cache.path(), WeightFormat::Bf16).0, Stage::Reading);
+    let file = fs::File::options().write(true).open(model.path("model.safetensors")).unwrap();
+    let modified = file.metadata().unwrap().modified().unwrap();
+    let step = file.metadata().unwrap().len() / 256;
+    file.write_all_at(&[1], step * 100 + step / 2).unwrap();
+    file.set_modified(modified).unwrap();
+    assert_eq!(load(&model.root(), cache.path(), WeightFormat::Bf16).0, Stage::Packing);
+}
+
+#[test]
+fn folder_and_files_are_for_this_user_alone() {
+    let model = Copy::of("qwen3");
+    let home = TempDir::new().unwrap();
+    let cache = home.path().join("deep/cache");
+    load(&model.root(), &cache, WeightFormat::Bf16);
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&cache), mode(cache.parent().unwrap())), (0o700, 0o700));
+    let file = packed_file(&cache);
+    assert_eq!(mode(&file), 0o600);
+    // Whoever may write weights decides what the model says.
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).unwrap();
+    assert_eq!(load(&model.root(), &cache, WeightFormat::Bf16).0, Stage::Packing);
+    assert_eq!(mode(&packed_file(&cache)), 0o600);
+    assert_eq!(load(&model.root(), &cache, WeightFormat::Bf16).0, Stage::Reading);
+}
+
+#[test]
+fn those_that_start_at_once_do_not_disturb_each_other() {
+    let model = Copy::of("qwen3");
+    let cache = TempDir::new().unwrap();
+    let (_, expected) = load(&model.root(), cache.path(), WeightFormat::Bf16);
+    fs::remove_file(packed_file(cache.path())).unwrap();
+    thread::scope(|scope| {
+        let start = || load(&model.root(), cache.path(), WeightFormat::Bf16).1;
+        let all: Vec<_> = (0..6).map(|_| scope.spawn(start)).collect();
+        for one in all {
+            assert_eq!(one.join().unwrap(), expected);
+        }
+    });
+    packed_file(cache.path());
+    assert_eq!(load(&model.root(), cache.path(), WeightFormat::Bf16), (Stage::Reading, expected));
+}
+
+#[test]
+fn what_a_crash_left_behind_goes_after_a_while() {
+    let model = Copy::of("qwen3");
+    let cache = TempDir::new().unwrap();
+    let (fresh, old) = (cache.path().join("a1.tmp"), cache.path().join("a2.tmp"));
+    fs::write(&fresh, "of somebody who still writes").unwrap();
+    fs::write(&old, "of somebody who was killed").unwrap();
+    used(&old, 2 * 3600);
+    load(&model.root(), cache.path(), WeightFormat::Bf16);
+    assert!(fresh.exists() && !old.exists());
+}
+
+/// A limit of the size of files refuses a write in its middle, as a full disk does. It is a limit of the
+/// process, so this test runs itself once more.
+#[test]
+fn a_disk_that_becomes_full_is_no_failure_and_leaves_nothing_behind() {
+    const CHILD: &str = "MODELS_TEST_OF_A_FULL_DISK";
+    if env::var_os(CHILD).is_none() {
+        let own = "cache::a_disk_that_becomes_full_is_no_failure_and_leaves_nothing_behind";
+        let limited = format!("trap '' XFSZ; ulimit -f 100; exec \"$0\" --exact {own}");
+        let mut shell = Command::new("sh");
+        shell.arg("-c").arg(limited).arg(env::current_exe().unwrap()).env(CHILD, "1");
+        let output = shell.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && said.contains("1 passed"), "{output:?}");
+        return;
+    }
+    let cache = TempDir::new().unwrap();
+    let model = fixture::directory("qwen3");
+    for _ in 0..2 {
+        assert_eq!(load(&model, cache.path(), WeightFormat::Bf16).0, Stage::Packing);
+        assert_eq!(fs::read_dir(cache.path()).unwrap().count(), 0);
+    }
+}
+
+#[test]
+fn small_models_are_not_kept() {
+    let model = Copy::of("qwen3");
+    let cache = TempDir::new().unwrap();
+    let cache_of = |bytes_min| CacheSettings {
+        directory: cache.path().join("cache"),
+        bytes_max: None,
+        bytes_min,
+    };
+    for (bytes_min, kept) in [(1 << 20, false), (1 << 10, true)] {
+        let cache = Some(cache_of(bytes_min));
+        let options = Options { cache, ..options(WeightFormat::Bf16, KvFormat::Bf16, Isa::best()) };
+        drop(Source::open(&model.root()).unwrap().load(&options, &mut |_| {}).unwrap());
+        assert_eq!(cache_of(0).directory.exists(), kept);
+    }
 }

@@ -19,7 +19,7 @@ pub(crate) fn options(format: WeightFormat, kv_format: KvFormat, isa: Isa) -> Op
         max_sequences: 8,
         threads: 2,
         isa: Some(isa),
-        cache_dir: None,
+        cache: None,
     }
 }
 
@@ -84,7 +84,7 @@ pub(crate) fn logits(runner: &mut impl ModelRunner, chunks: Vec<Chunk>) -> Vec<V
     let rows = output.rows.into_iter();
     rows.filter_map(|row| match row {
         Row::Logits(logits) => Some(logits.to_vec()),
-        Row::Nothing | Row::Argmax(_) => None,
+        Row::Nothing | Row::Argmax(_) | Row::NotANumber => None,
     })
     .collect()
 }

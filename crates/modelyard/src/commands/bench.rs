@@ -71,9 +71,9 @@ fn job(
     };
     let folder = around.directory.join(&args.folder);
     let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let cache_dir = worker::cache_dir(&around.environment).filter(|_| !args.no_cache);
+    let cache = worker::cache(&around.environment)?.filter(|_| !args.no_cache);
     Ok(Job {
-        order: Order { folder, name, spec, cache_dir },
+        order: Order { folder, name, spec, cache },
         isa: isa.map_err(|error| Failure::misuse(format!("--isa: {error}")))?,
         case,
         sequences: sequences as usize,

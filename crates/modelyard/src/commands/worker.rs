@@ -14,7 +14,7 @@ use worker::{WorkerLaunch, builtin};
 
 use super::Surroundings;
 use crate::{VERSION, cli::WorkerCommand, failure::Failure, signals::Stop};
-pub(super) use llm::cache_dir;
+pub(super) use llm::cache;
 
 pub(super) fn run(command: WorkerCommand, around: &Surroundings) -> Result<(), Failure> {
     let launch = launch()?;

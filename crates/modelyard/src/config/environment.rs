@@ -14,8 +14,9 @@ const PREFIX: &str = "MODELYARD_";
 /// Stands between two keys.
 const NESTING: &str = "__";
 /// Variables with our prefix that are not settings.
-const NOT_SETTINGS: [&str; 7] = [
+const NOT_SETTINGS: [&str; 8] = [
     "MODELYARD_CACHE_DIR",
+    "MODELYARD_CACHE_MB_MAX",
     "MODELYARD_CONFIG",
     "MODELYARD_DATA_DIR",
     "MODELYARD_ISA",
