@@ -30,7 +30,8 @@ class Checkpoint:
     name: str
     config: dict
     seed: int
-    # `byte-bpe`, `byte-bpe-bos` (begins each text with a token) or `wordpiece`.
+    # `byte-bpe`, `byte-bpe-bos` (begins each text with a token), `byte-bpe-ends` (ends it with one as
+    # well) or `wordpiece`.
     tokenizer: str
     stored: torch.dtype = torch.bfloat16
     shard: str | None = None
@@ -38,7 +39,7 @@ class Checkpoint:
 
     @property
     def is_encoder(self) -> bool:
-        return self.config["model_type"] == "bert"
+        return self.config["model_type"] in {"bert", "roberta", "xlm-roberta"}
 
 
 _DECODER = {
@@ -61,6 +62,19 @@ _BERT = {
     "layer_norm_eps": 1e-12,
     "position_embedding_type": "absolute",
     "pad_token_id": 0,
+}
+
+# Positions are counted from behind the padding token's row, so that two rows of the table are never used
+# by a text; and there is one segment only.
+_ROBERTA = {
+    **_BERT,
+    "vocab_size": 448,
+    "max_position_embeddings": 130,
+    "type_vocab_size": 1,
+    "layer_norm_eps": 1e-5,
+    "bos_token_id": 0,
+    "pad_token_id": 1,
+    "eos_token_id": 2,
 }
 
 
@@ -226,6 +240,33 @@ CHECKPOINTS = (
         config={**_BERT, "architectures": ["BertForMaskedLM"], "torch_dtype": "bfloat16"},
         files=_sentence_transformer("cls_token"),
     ),
+    # BERT with other positions and without segments: the mean of the tokens, bare tensor names.
+    Checkpoint(
+        name="roberta",
+        seed=13,
+        tokenizer="byte-bpe-ends",
+        stored=torch.float16,
+        config={
+            **_ROBERTA,
+            "architectures": ["RobertaModel"],
+            "model_type": "roberta",
+            "torch_dtype": "float16",
+        },
+        files=_sentence_transformer("mean_tokens"),
+    ),
+    # The same by its multilingual name: names begin with `roberta.`, and a head that is not ours.
+    Checkpoint(
+        name="xlm-roberta",
+        seed=14,
+        tokenizer="byte-bpe-ends",
+        config={
+            **_ROBERTA,
+            "architectures": ["XLMRobertaForMaskedLM"],
+            "model_type": "xlm-roberta",
+            "torch_dtype": "bfloat16",
+        },
+        files=_sentence_transformer("cls_token"),
+    ),
 )
 
 
@@ -237,7 +278,7 @@ def write(checkpoint: Checkpoint, folder: Path) -> None:
     config = AutoConfig.from_pretrained(folder)
     kind = AutoModelForCausalLM
     if checkpoint.is_encoder:
-        masked = checkpoint.config["architectures"] == ["BertForMaskedLM"]
+        masked = checkpoint.config["architectures"][0].endswith("ForMaskedLM")
         kind = AutoModelForMaskedLM if masked else AutoModel
     model = kind.from_config(config, dtype=torch.float32)
     _randomise(model, torch.Generator().manual_seed(checkpoint.seed))

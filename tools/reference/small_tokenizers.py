@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from tokenizers import (
@@ -40,16 +41,20 @@ def write(kind: str, folder: Path) -> Tokenizer:
     """Writes the files of a tokenizer, and gives it."""
     if kind == "wordpiece":
         return _wordpiece(folder)
-    tokenizer = _byte_bpe()
-    if kind == "byte-bpe":
-        _finish_chat(tokenizer, folder)
-    else:
-        _finish_with_begin(tokenizer, folder)
+    # RoBERTa's special tokens have the first ids, and its padding token the id 1.
+    ends = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
+    tokenizer = _byte_bpe(ends if kind == "byte-bpe-ends" else ())
+    finish = {
+        "byte-bpe": _finish_chat,
+        "byte-bpe-bos": _finish_with_begin,
+        "byte-bpe-ends": _finish_with_ends,
+    }
+    finish[kind](tokenizer, folder)
     tokenizer.save(str(folder / "tokenizer.json"))
     return tokenizer
 
 
-def _byte_bpe() -> Tokenizer:
+def _byte_bpe(special: Sequence[str]) -> Tokenizer:
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.NFC()
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -60,7 +65,12 @@ def _byte_bpe() -> Tokenizer:
     )
     tokenizer.decoder = decoders.ByteLevel()
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    trainer = trainers.BpeTrainer(vocab_size=400, initial_alphabet=alphabet, show_progress=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=400,
+        initial_alphabet=alphabet,
+        special_tokens=list(special),
+        show_progress=False,
+    )
     tokenizer.train_from_iterator(_TEXT, trainer)
     return tokenizer
 
@@ -93,6 +103,22 @@ def _finish_with_begin(tokenizer: Tokenizer, folder: Path) -> None:
     settings = {"bos_token": "<s>", "eos_token": "</s>", "model_max_length": 256}
     _write_json(folder / "tokenizer_config.json", settings)
     _write_json(folder / "generation_config.json", {"bos_token_id": begin, "eos_token_id": end})
+
+
+def _finish_with_ends(tokenizer: Tokenizer, folder: Path) -> None:
+    """A token begins every text and another ends it."""
+    marks = [(word, tokenizer.token_to_id(word)) for word in ("<s>", "</s>")]
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=marks
+    )
+    settings = {
+        "tokenizer_class": "RobertaTokenizer",
+        "bos_token": "<s>",
+        "eos_token": "</s>",
+        "pad_token": "<pad>",
+        "model_max_length": 128,
+    }
+    _write_json(folder / "tokenizer_config.json", settings)
 
 
 def _wordpiece(folder: Path) -> Tokenizer:

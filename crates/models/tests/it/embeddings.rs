@@ -2,13 +2,14 @@
 
 use kernels::{Isa, KvFormat, WeightFormat};
 use models::{Encoder, Model, Options, Source};
+use serde_json::json;
 
 use crate::{
-    fixture::{self, Expected},
+    fixture::{self, Copy, Expected},
     runner::{isas, options},
 };
 
-const ENCODERS: [&str; 2] = ["bert-mean", "bert-cls"];
+const ENCODERS: [&str; 4] = ["bert-mean", "bert-cls", "roberta", "xlm-roberta"];
 const TEXTS: [&str; 3] = ["text0", "text1", "text2"];
 
 fn encoder(model: &str, options: &Options) -> Encoder {
@@ -103,4 +104,15 @@ fn a_text_that_is_empty_too_long_or_has_unknown_tokens_is_refused() {
     assert_eq!(refusal(Vec::new()), "text 0 has no tokens");
     assert_eq!(refusal(vec![1; 129]), "text 0 has 129 tokens, and the model takes 128");
     assert_eq!(refusal(vec![1, 320]), "text 0: token 320 is not below 320, the vocabulary's size");
+}
+
+#[test]
+fn a_roberta_counts_its_positions_from_behind_the_padding_token() {
+    let encoder = encoder("roberta", &options(WeightFormat::Bf16, KvFormat::Bf16, Isa::best()));
+    // Its table has 130 rows, of which the first two are never used.
+    assert_eq!(encoder.max_tokens(), 128);
+    let copy = Copy::of("roberta");
+    copy.set("config.json", "pad_token_id", json!(129));
+    let error = Source::open(&copy.root()).unwrap_err().to_string();
+    assert!(error.ends_with("field `pad_token_id` leaves no row for positions"), "{error}");
 }
