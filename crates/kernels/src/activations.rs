@@ -15,7 +15,13 @@ const INT8_MAX: f32 = 127.0;
 /// The largest value of a 16-bit activation: `256 * 127 + 127`, so that both digits fit in int8.
 const INT16_MAX: f32 = 32_639.0;
 
-/// Rows of activations as tiles, `[rows / 16][inner tiles][16 rows][64 B]`; integers have one scale per row.
+/// Inputs of a row of int8 that share a scale: what a large value costs the others ends here.
+const SCALED_INPUTS: usize = 512;
+/// Inner tiles that they are.
+pub(crate) const SCALED_TILES: usize = SCALED_INPUTS / tile::DEPTH_INT8;
+
+/// Rows of activations as tiles, `[rows / 16][inner tiles][16 rows][64 B]`. Integers have scales, int8 one per
+/// row and 512 columns, `[rows][columns / 512]`, int16 one per row.
 #[derive(Debug)]
 pub struct Activations {
     format: ActivationFormat,
@@ -43,7 +49,7 @@ impl Activations {
         Ok(Self {
             format,
             tiles: Buffer::zeroed(tiles * tile::BYTES)?,
-            scales: Buffer::zeroed(capacity)?,
+            scales: Buffer::zeroed(capacity * format.scales(columns))?,
             staging: Buffer::zeroed(capacity * Self::staging_stride(format, columns))?,
             capacity,
             len: 0,
@@ -60,7 +66,7 @@ impl Activations {
             ActivationFormat::Bf16 => 0,
             _ => capacity * Self::staging_stride(format, columns),
         };
-        tiles * tile::BYTES + capacity * size_of::<f32>() + staging
+        tiles * tile::BYTES + capacity * format.scales(columns) * size_of::<f32>() + staging
     }
 
     /// Bytes from one staged row to the next: an odd number of cache lines, so that a column of rows does
@@ -97,9 +103,11 @@ impl Activations {
             let at = |bytes: usize| tile::a_offset(row, inner * bytes, view.depth_tiles);
             *to = match self.format {
                 ActivationFormat::Bf16 => bf16_at(view.high, at(2)),
-                ActivationFormat::Int8 => digit(view.high, at(1)) * view.scales[row],
+                ActivationFormat::Int8 => {
+                    digit(view.high, at(1)) * view.scale(row, inner / SCALED_INPUTS)
+                }
                 ActivationFormat::Int16 => {
-                    (256.0 * digit(view.high, at(1)) + digit(view.low, at(1))) * view.scales[row]
+                    (256.0 * digit(view.high, at(1)) + digit(view.low, at(1))) * view.scale(row, 0)
                 }
             };
         }
@@ -122,7 +130,8 @@ impl Activations {
         let depth_tiles = self.columns.div_ceil(self.format.depth());
         let plane = self.capacity / tile::ROWS * depth_tiles * tile::BYTES;
         let (high, low) = self.tiles.split_at(plane);
-        TilesView { high, low, scales: &self.scales, depth_tiles }
+        let scales_per_row = self.format.scales(self.columns);
+        TilesView { high, low, scales: &self.scales, scales_per_row, depth_tiles }
     }
 
     pub(crate) fn shared(&mut self) -> SharedActivations<'_> {
@@ -135,6 +144,7 @@ impl Activations {
             stride: Self::staging_stride(self.format, self.columns),
             tiles: self.tiles.shared(),
             scales: self.scales.shared(),
+            scales_per_row: self.format.scales(self.columns),
             staging: self.staging.shared(),
         }
     }
@@ -156,13 +166,33 @@ impl Activations {
     }
 }
 
+impl ActivationFormat {
+    /// Scales of a row.
+    const fn scales(self, columns: usize) -> usize {
+        match self {
+            Self::Bf16 => 0,
+            Self::Int8 => columns.div_ceil(SCALED_INPUTS),
+            Self::Int16 => 1,
+        }
+    }
+}
+
 /// Tiles to read. `low` is empty unless there are two planes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TilesView<'a> {
     pub(crate) high: &'a [u8],
     pub(crate) low: &'a [u8],
-    pub(crate) scales: &'a [f32],
+    scales: &'a [f32],
+    scales_per_row: usize,
     pub(crate) depth_tiles: usize,
+}
+
+impl TilesView<'_> {
+    /// What the integers of a row are multiplied with, in the `index`-th part of it that has a scale.
+    #[inline(always)]
+    pub(crate) fn scale(self, row: usize, index: usize) -> f32 {
+        self.scales[row * self.scales_per_row + index]
+    }
 }
 
 /// Activations that the threads of one operation write to.
@@ -173,6 +203,7 @@ pub(crate) struct SharedActivations<'a> {
     plane: usize,
     depth_tiles: usize,
     scales: Shared<'a, f32>,
+    scales_per_row: usize,
     staging: Shared<'a, u8>,
     stride: usize,
     pub(crate) columns: usize,
@@ -265,15 +296,18 @@ impl<'a> SharedActivations<'a> {
 
     #[inline(always)]
     unsafe fn pack_int8(self, row: usize, values: &[f32]) {
-        let max = lanes::abs_max(values);
-        let inverse = if max > 0.0 { INT8_MAX / max } else { 0.0 };
-        // SAFETY: the caller's promise.
-        unsafe { self.set_scale(row, max / INT8_MAX) };
-        for (chunk, values) in values.chunks(lanes::LANES).enumerate() {
-            // SAFETY: as above.
-            let line = unsafe { self.line(row, chunk * lanes::LANES, 0, values.len()) };
-            for (to, &value) in line.iter_mut().zip(values) {
-                *to = lanes::round(value * inverse) as u8;
+        for (part, values) in values.chunks(SCALED_INPUTS).enumerate() {
+            let max = lanes::abs_max(values);
+            let inverse = if max > 0.0 { INT8_MAX / max } else { 0.0 };
+            // SAFETY: the caller's promise.
+            unsafe { self.set_scale(row, part, max / INT8_MAX) };
+            for (chunk, values) in values.chunks(lanes::LANES).enumerate() {
+                let inner = part * SCALED_INPUTS + chunk * lanes::LANES;
+                // SAFETY: as above.
+                let line = unsafe { self.line(row, inner, 0, values.len()) };
+                for (to, &value) in line.iter_mut().zip(values) {
+                    *to = lanes::round(value * inverse) as u8;
+                }
             }
         }
     }
@@ -283,7 +317,7 @@ impl<'a> SharedActivations<'a> {
         let max = lanes::abs_max(values);
         let inverse = if max > 0.0 { INT16_MAX / max } else { 0.0 };
         // SAFETY: the caller's promise.
-        unsafe { self.set_scale(row, max / INT16_MAX) };
+        unsafe { self.set_scale(row, 0, max / INT16_MAX) };
         for (chunk, values) in values.chunks(lanes::LANES).enumerate() {
             let inner = chunk * lanes::LANES;
             // SAFETY: as above; the planes do not overlap.
@@ -323,9 +357,9 @@ impl<'a> SharedActivations<'a> {
     /// # Safety
     /// Meanwhile nobody else uses the row.
     #[inline(always)]
-    unsafe fn set_scale(self, row: usize, scale: f32) {
+    unsafe fn set_scale(self, row: usize, index: usize, scale: f32) {
         // SAFETY: the caller's promise.
-        let place = unsafe { self.scales.part(row, 1) };
+        let place = unsafe { self.scales.part(row * self.scales_per_row + index, 1) };
         place[0] = scale;
     }
 }

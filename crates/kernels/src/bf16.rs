@@ -15,3 +15,9 @@ pub fn from_f32(value: f32) -> u16 {
 pub fn to_f32(value: u16) -> f32 {
     f32::from_bits(u32::from(value) << 16)
 }
+
+/// The nearest bf16, as f32.
+#[inline(always)]
+pub(crate) fn rounded(value: f32) -> f32 {
+    to_f32(from_f32(value))
+}

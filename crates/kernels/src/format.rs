@@ -9,10 +9,10 @@ use crate::tile;
 pub enum WeightFormat {
     /// bf16 weights, bf16 activations.
     Bf16,
-    /// 8-bit weights with one scale per output; 16-bit integer activations with one scale per row,
-    /// whose error is below that of bf16 measured against the row's norm.
+    /// 8-bit weights with one scale per output and 32 inputs; bf16 activations. Weights become bf16 again
+    /// in the first-level cache, so memory gives half as many bytes as for bf16 and the sums are the same.
     Int8,
-    /// 8-bit weights with one scale per output; 8-bit activations with one scale per row.
+    /// 8-bit weights with one scale per output; 8-bit activations with one scale per row and 512 inputs.
     W8a8,
     /// 4-bit weights with one scale per output and 64 inputs; 16-bit integer activations.
     Int4,
@@ -47,9 +47,9 @@ pub struct UnknownFormat {
 impl WeightFormat {
     pub(crate) const fn activations(self) -> ActivationFormat {
         match self {
-            Self::Bf16 => ActivationFormat::Bf16,
+            Self::Bf16 | Self::Int8 => ActivationFormat::Bf16,
             Self::W8a8 => ActivationFormat::Int8,
-            Self::Int8 | Self::Int4 => ActivationFormat::Int16,
+            Self::Int4 => ActivationFormat::Int16,
         }
     }
 

@@ -6,6 +6,7 @@ pub(crate) mod amx;
 pub(crate) mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx512;
+mod expand;
 pub(crate) mod portable;
 
 use std::ops::Range;
@@ -16,17 +17,29 @@ use crate::{
     epilogue::{self, Output},
     format::WeightFormat,
     isa::Isa,
-    linear::Linear,
+    linear::{INT8_GROUP, Linear},
+    memory::bytes_of,
     predictions::Predictions,
     scratch::PANEL_ROWS,
-    tile::STRIP,
+    tile::{self, STRIP},
 };
 
+/// f32 of a panel's sums.
+const SUMS: usize = PANEL_ROWS * STRIP;
+/// Steps of quantised weights that are expanded at a time: 16 KiB stay in the first-level cache.
+const EXPANDED_STEPS: usize = 8;
+const EXPANDED_BYTES: usize = EXPANDED_STEPS * 2 * tile::BYTES;
+/// f32 that a panel works with: sums, integer sums on their way to them, and expanded weights.
+pub(crate) const WORK: usize = 2 * SUMS + EXPANDED_BYTES / 4;
+
 /// What a kernel computes at a time: some rows of one strip.
+#[derive(Clone, Copy)]
 pub(crate) struct Panel<'a> {
     pub(crate) format: WeightFormat,
-    /// The strip. The next one follows it in memory, and kernels prefetch it.
+    /// The strip, or some steps of it. The next one follows it in memory, and kernels prefetch it.
     pub(crate) weights: &'a [u8],
+    /// Steps of the strip before them. With the first one sums start from zero, with others they go on.
+    pub(crate) step: usize,
     pub(crate) x: TilesView<'a>,
     /// A multiple of 16.
     pub(crate) row: usize,
@@ -43,6 +56,7 @@ impl<'a> Panel<'a> {
         Self {
             format: weights.format(),
             weights: weights.strip(strip),
+            step: 0,
             x: x.view(),
             row: rows.start,
             rows: rows.len(),
@@ -126,9 +140,25 @@ pub(crate) fn compute(isa: Isa, panel: &Panel<'_>, work: &mut [f32], done: &mut 
         // SAFETY: a `Cpu` has an instruction set only where the machine does; the caller has configured tiles.
         return unsafe { amx::panel(panel, work, done) };
     }
-    let rows = &mut work[..panel.rows * STRIP];
+    let (rows, rest) = work.split_at_mut(SUMS);
+    let rows = &mut rows[..panel.rows * STRIP];
+    if panel.format == WeightFormat::Int8 {
+        let expanded = bytes_of(&mut rest[..EXPANDED_BYTES / 4]);
+        for (index, groups) in panel.weights.chunks(EXPANDED_STEPS * INT8_GROUP).enumerate() {
+            let step = index * EXPANDED_STEPS;
+            let weights = expand::int8(isa, groups, expanded);
+            add(isa, &Panel { format: WeightFormat::Bf16, weights, step, ..*panel }, rows);
+        }
+    } else {
+        add(isa, panel, rows);
+    }
+    done(0, rows);
+}
+
+/// Adds the product of the panel's steps to `rows`; the first step overwrites them.
+fn add(isa: Isa, panel: &Panel<'_>, rows: &mut [f32]) {
     match isa {
-        // SAFETY: as above.
+        // SAFETY: a `Cpu` has an instruction set only where the machine does.
         #[cfg(target_arch = "x86_64")]
         Isa::Avx512 => unsafe { avx512::panel(panel, rows) },
         // SAFETY: as above.
@@ -136,5 +166,4 @@ pub(crate) fn compute(isa: Isa, panel: &Panel<'_>, work: &mut [f32], done: &mut 
         Isa::Avx2 => unsafe { avx2::panel(panel, rows) },
         _ => portable::panel(panel, rows),
     }
-    done(0, rows);
 }

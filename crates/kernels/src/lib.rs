@@ -17,7 +17,7 @@
 //! caller and panic, since memory safety hangs on them.
 
 /// Changes whenever packed weights of an older version can no longer be read.
-pub const LAYOUT_VERSION: u32 = 1;
+pub const LAYOUT_VERSION: u32 = 2;
 
 mod activations;
 #[cfg(target_arch = "x86_64")]

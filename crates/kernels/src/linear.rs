@@ -14,7 +14,8 @@ use crate::{
 /// | format | a strip |
 /// |---|---|
 /// | bf16 | `[inputs / 32][2 tiles]` |
-/// | int8, w8a8 | `[inputs / 64][2 tiles]`, 32 f32 scales, 32 i32 sums of each output's weights |
+/// | int8 | `[inputs / 32]` groups of `[2 half tiles][32 bf16 scales]`: bf16 tiles with a byte per value |
+/// | w8a8 | `[inputs / 64][2 tiles]`, 32 f32 scales |
 /// | int4 | `[inputs / 64]` groups of `[2 half tiles][32 bf16 scales]` |
 ///
 /// Outputs and inputs are padded with zeros to whole tiles.
@@ -37,8 +38,12 @@ pub struct PackedLengthError {
     actual: usize,
 }
 
-/// Bytes of scales and sums after the tiles of an int8 strip.
-pub(crate) const INT8_TRAILER: usize = 2 * tile::STRIP * 4;
+/// Bytes of the scales after the tiles of a w8a8 strip.
+pub(crate) const W8A8_TRAILER: usize = tile::STRIP * 4;
+/// Bytes of the two half tiles of an int8 group.
+pub(crate) const INT8_TILES: usize = tile::BYTES;
+/// Bytes of an int8 group: 32 inputs of 32 outputs, and their scales.
+pub(crate) const INT8_GROUP: usize = INT8_TILES + tile::STRIP * 2;
 /// Bytes of the two half tiles of an int4 group.
 pub(crate) const INT4_TILES: usize = tile::BYTES;
 /// Bytes of an int4 group: 64 inputs of 32 outputs, and their scales.
@@ -48,7 +53,8 @@ pub(crate) const fn strip_bytes(format: WeightFormat, inputs: usize) -> usize {
     let depth_tiles = inputs.div_ceil(format.depth());
     match format {
         WeightFormat::Bf16 => depth_tiles * 2 * tile::BYTES,
-        WeightFormat::Int8 | WeightFormat::W8a8 => depth_tiles * 2 * tile::BYTES + INT8_TRAILER,
+        WeightFormat::Int8 => depth_tiles * INT8_GROUP,
+        WeightFormat::W8a8 => depth_tiles * 2 * tile::BYTES + W8A8_TRAILER,
         WeightFormat::Int4 => depth_tiles * INT4_GROUP,
     }
 }
@@ -189,8 +195,17 @@ impl Linear {
                     *to = bf16::to_f32(u16::from_le_bytes([strip[at], strip[at + 1]]));
                 }
             }
-            WeightFormat::Int8 | WeightFormat::W8a8 => {
-                let scale = f32_at(strip, strip.len() - INT8_TRAILER + 4 * column);
+            WeightFormat::Int8 => {
+                for (inner, to) in to.iter_mut().enumerate() {
+                    let group = &strip[inner / tile::DEPTH_BF16 * INT8_GROUP..][..INT8_GROUP];
+                    let at = half * (tile::BYTES / 2);
+                    let at = at + tile::b_index_bf16(inner % tile::DEPTH_BF16, lane);
+                    let scale = bf16_at(group, INT8_TILES + 2 * column);
+                    *to = bf16::rounded(f32::from(group[at] as i8) * scale);
+                }
+            }
+            WeightFormat::W8a8 => {
+                let scale = f32_at(strip, strip.len() - W8A8_TRAILER + 4 * column);
                 for (inner, to) in to.iter_mut().enumerate() {
                     let tile = (inner / tile::DEPTH_INT8 * 2 + half) * tile::BYTES;
                     let at = tile + tile::b_index_int8(inner % tile::DEPTH_INT8, lane);

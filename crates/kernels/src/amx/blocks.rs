@@ -9,12 +9,21 @@ macro_rules! lines {
     };
 }
 
-/// The same for two tiles.
-macro_rules! two_tiles {
-    () => {
+/// Assembly that fetches two tiles' worth of lines for `.irp`, those at a register now and those that follow it near
+/// into the first level and far into the second. How they take turns matters: line by line of either tile,
+/// each together with the two that it leads, they come a fifth faster than tile after tile.
+macro_rules! stream {
+    ($from:literal) => {
         concat!(
+            ".irp o,",
             lines!(),
-            ",1024,1088,1152,1216,1280,1344,1408,1472,1536,1600,1664,1728,1792,1856,1920,1984"
+            concat!("\nprefetcht0 [", $from, "+4096+\\o]"),
+            concat!("\nprefetcht1 [", $from, "+16384+\\o]"),
+            concat!("\nprefetcht0 [", $from, "+\\o]"),
+            concat!("\nprefetcht0 [", $from, "+5120+\\o]"),
+            concat!("\nprefetcht1 [", $from, "+17408+\\o]"),
+            concat!("\nprefetcht0 [", $from, "+1024+\\o]"),
+            "\n.endr"
         )
     };
 }
@@ -37,7 +46,7 @@ pub(crate) struct Operands {
 
 /// Defines a product of 32 rows with one instruction and one way to prefetch.
 macro_rules! wide {
-    ($name:ident, $dot:literal, $fetch:literal, $fetched:expr, $advance:literal) => {
+    ($name:ident, $dot:literal, $fetch:expr, $advance:literal) => {
         /// 32 rows. Meanwhile walks through `ahead`, and fetches it.
         ///
         /// # Safety
@@ -69,9 +78,7 @@ macro_rules! wide {
                     "tileloadd tmm5, [{a1}+{s}]",
                     concat!($dot, " tmm2, tmm5, tmm6"),
                     concat!($dot, " tmm3, tmm5, tmm7"),
-                    concat!(".irp o,", $fetched),
-                    concat!($fetch, " [{ahead}+\\o]"),
-                    ".endr",
+                    $fetch,
                     "add {a0}, 1024",
                     "add {a1}, 1024",
                     "add {b}, 2048",
@@ -99,11 +106,11 @@ macro_rules! wide {
 }
 
 // For many rows: little by little, `ahead` comes to the first level.
-wide!(wide_bf16, "tdpbf16ps", "prefetcht0", "0,64", "128");
-wide!(wide_int8, "tdpbssd", "prefetcht0", "0,64", "128");
-// For few rows, when memory is the limit: as much of `ahead` as a step uses comes to the second level.
-wide!(streaming_bf16, "tdpbf16ps", "prefetcht1", two_tiles!(), "2048");
-wide!(streaming_int8, "tdpbssd", "prefetcht1", two_tiles!(), "2048");
+wide!(wide_bf16, "tdpbf16ps", "prefetcht0 [{ahead}]\nprefetcht0 [{ahead}+64]", "128");
+wide!(wide_int8, "tdpbssd", "prefetcht0 [{ahead}]\nprefetcht0 [{ahead}+64]", "128");
+// For few rows, when memory is the limit: the weights themselves are `ahead`.
+wide!(streaming_bf16, "tdpbf16ps", stream!("{ahead}"), "2048");
+wide!(streaming_int8, "tdpbssd", stream!("{ahead}"), "2048");
 
 /// Defines a product of up to 16 rows, for which the weights come from memory: it prefetches them far
 /// ahead into the second level and near ahead into the first.
@@ -122,17 +129,10 @@ macro_rules! narrow {
                     "tilezero tmm0",
                     "tilezero tmm1",
                     "2:",
+                    stream!("{b}"),
                     "tileloadd tmm4, [{a}+{s}]",
-                    concat!(".irp o,", lines!()),
-                    "prefetcht1 [{b}+16384+\\o]",
-                    "prefetcht0 [{b}+4096+\\o]",
-                    ".endr",
                     "tileloadd tmm6, [{b}+{s}]",
                     concat!($dot, " tmm0, tmm4, tmm6"),
-                    concat!(".irp o,", lines!()),
-                    "prefetcht1 [{b}+17408+\\o]",
-                    "prefetcht0 [{b}+5120+\\o]",
-                    ".endr",
                     "tileloadd tmm7, [{b}+{s}+1024]",
                     concat!($dot, " tmm1, tmm4, tmm7"),
                     "add {a}, 1024",
@@ -157,53 +157,41 @@ macro_rules! narrow {
 narrow!(narrow_bf16, "tdpbf16ps");
 narrow!(narrow_int8, "tdpbssd");
 
-/// Up to 16 rows of two planes of activations, the second `a_stride` bytes after the first: sums of the
-/// first go to `c`, of the second to `low`. From zero.
+/// Up to 16 rows, with weights that are in the cache; `a_stride` does not matter.
 ///
 /// # Safety
 /// As of the other narrow products.
 #[inline(always)]
-pub(crate) unsafe fn narrow_planes(operands: Operands, low: *mut u8) {
-    let Operands { a, a_stride, b, steps, c, .. } = operands;
-    // SAFETY: the caller's promise; a prefetch may point anywhere.
+pub(crate) unsafe fn narrow_expanded(operands: Operands) {
+    let Operands { a, b, steps, c, first, .. } = operands;
+    // SAFETY: the caller's promise.
     unsafe {
         asm!(
+            "test {first:e}, {first:e}",
+            "jz 3f",
             "tilezero tmm0",
             "tilezero tmm1",
-            "tilezero tmm2",
-            "tilezero tmm3",
+            "jmp 2f",
+            "3:",
+            "tileloadd tmm0, [{c}+{cs}]",
+            "tileloadd tmm1, [{c}+{cs}+64]",
             "2:",
             "tileloadd tmm4, [{a}+{s}]",
-            "tileloadd tmm5, [{l}+{s}]",
-            concat!(".irp o,", lines!()),
-            "prefetcht1 [{b}+16384+\\o]",
-            "prefetcht0 [{b}+4096+\\o]",
-            ".endr",
             "tileloadd tmm6, [{b}+{s}]",
-            "tdpbssd tmm0, tmm4, tmm6",
-            "tdpbssd tmm2, tmm5, tmm6",
-            concat!(".irp o,", lines!()),
-            "prefetcht1 [{b}+17408+\\o]",
-            "prefetcht0 [{b}+5120+\\o]",
-            ".endr",
+            "tdpbf16ps tmm0, tmm4, tmm6",
             "tileloadd tmm7, [{b}+{s}+1024]",
-            "tdpbssd tmm1, tmm4, tmm7",
-            "tdpbssd tmm3, tmm5, tmm7",
+            "tdpbf16ps tmm1, tmm4, tmm7",
             "add {a}, 1024",
-            "add {l}, 1024",
             "add {b}, 2048",
             "dec {k}",
             "jnz 2b",
             "tilestored [{c}+{cs}], tmm0",
             "tilestored [{c}+{cs}+64], tmm1",
-            "tilestored [{d}+{cs}], tmm2",
-            "tilestored [{d}+{cs}+64], tmm3",
+            first = in(reg) u32::from(first),
             a = inout(reg) a => _,
-            l = inout(reg) a.wrapping_add(a_stride) => _,
             b = inout(reg) b => _,
             k = inout(reg) steps => _,
             c = in(reg) c,
-            d = in(reg) low,
             s = in(reg) 64usize,
             cs = in(reg) 128usize,
             options(nostack),
@@ -211,7 +199,8 @@ pub(crate) unsafe fn narrow_planes(operands: Operands, low: *mut u8) {
     }
 }
 
-/// One step of two planes of up to 16 rows, with weights that are in the cache. As `narrow_planes` otherwise.
+/// One step of two planes of up to 16 rows of activations, the second `a_stride` bytes after the first, with
+/// weights that are in the cache: sums of the first go to `c`, of the second to `low`. From zero.
 ///
 /// # Safety
 /// As of the other narrow products.

@@ -8,14 +8,14 @@ use std::arch::x86_64::{
 };
 
 use crate::{
+    activations::SCALED_TILES,
     amx::{
         Configured,
         blocks::{self, Operands},
     },
     format::WeightFormat,
-    gemm::{Done, Panel},
-    linear::{INT4_GROUP, INT4_TILES, INT8_TRAILER},
-    scratch::PANEL_ROWS,
+    gemm::{Done, EXPANDED_BYTES, EXPANDED_STEPS, Panel, SUMS, WORK, expand},
+    linear::{INT4_GROUP, INT4_TILES, INT8_GROUP, W8A8_TRAILER},
     tile::{self, COLUMNS, STRIP},
 };
 
@@ -30,11 +30,6 @@ const FAR: usize = 8 << 10;
 const STREAMING_BLOCKS: usize = 4;
 /// Bytes of the next strip that a step of a wide block fetches.
 const NEXT_STRIP_BYTES: usize = 128;
-/// Groups of 4-bit weights that are expanded at a time: 16 KiB stay in the first-level cache.
-const EXPANDED_GROUPS: usize = 8;
-const EXPANDED_BYTES: usize = EXPANDED_GROUPS * 2 * tile::BYTES;
-/// f32 of a panel's sums.
-const SUMS: usize = PANEL_ROWS * STRIP;
 
 /// Sets this thread's tiles up for panels of `rows` rows.
 pub(super) fn configure(rows: usize) -> Configured {
@@ -53,21 +48,18 @@ pub(super) unsafe fn panel(panel: &Panel<'_>, work: &mut [f32], done: &mut Done<
     let (sums, rest) = work.split_at_mut(SUMS);
     // SAFETY: the caller's promise; all working space is there.
     unsafe {
-        if panel.format == WeightFormat::Int4 {
-            int4(panel, sums, rest, done);
-        } else if panel.rows <= tile::ROWS {
-            narrow(panel, sums, &mut rest[..SUMS]);
-            let rows = &mut sums[..panel.rows * STRIP];
-            finish(panel, 0, rows, rest);
-            done(0, rows);
-        } else {
-            wide(panel, sums, &mut rest[..SUMS], done);
+        match panel.format {
+            WeightFormat::Int4 => int4(panel, sums, rest, done),
+            WeightFormat::Int8 => int8(panel, sums, rest, done),
+            WeightFormat::Bf16 | WeightFormat::W8a8 if panel.rows <= tile::ROWS => {
+                narrow(panel, sums, rest);
+                done(0, &mut sums[..panel.rows * STRIP]);
+            }
+            WeightFormat::Bf16 => wide_bf16(panel, sums, done),
+            WeightFormat::W8a8 => wide_w8a8(panel, sums, rest, done),
         }
     }
 }
-
-/// f32 that a panel works with: sums, those of the low plane, and expanded weights.
-pub(crate) const WORK: usize = 2 * SUMS + EXPANDED_BYTES / 4;
 
 /// Activations of a panel from step `step` on.
 fn activations(panel: &Panel<'_>, plane: &[u8], row: usize, step: usize) -> *const u8 {
@@ -75,34 +67,40 @@ fn activations(panel: &Panel<'_>, plane: &[u8], row: usize, step: usize) -> *con
     plane[tiles * tile::BYTES..].as_ptr()
 }
 
-/// Up to 16 rows, over all steps at once: weights pass through only once, as fast as memory gives them.
-unsafe fn narrow(panel: &Panel<'_>, sums: &mut [f32], low: &mut [f32]) {
-    let a = activations(panel, panel.x.high, panel.row, 0);
-    let operands = Operands {
-        a,
+/// Up to 16 rows: weights pass through only once, as fast as memory gives them.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
+unsafe fn narrow(panel: &Panel<'_>, sums: &mut [f32], partial: &mut [f32]) {
+    let whole = Operands {
+        a: activations(panel, panel.x.high, panel.row, 0),
         a_stride: 0,
         b: panel.weights.as_ptr(),
         steps: panel.x.depth_tiles,
         c: sums.as_mut_ptr().cast(),
         first: true,
     };
-    // SAFETY: activations and weights have these steps, sums 16 rows.
-    unsafe {
-        match panel.format {
-            WeightFormat::Bf16 => blocks::narrow_bf16(operands),
-            WeightFormat::W8a8 => blocks::narrow_int8(operands),
-            WeightFormat::Int8 | WeightFormat::Int4 => {
-                let a_low = activations(panel, panel.x.low, panel.row, 0);
-                let planes = Operands { a_stride: a_low as usize - a as usize, ..operands };
-                blocks::narrow_planes(planes, low.as_mut_ptr().cast());
-            }
+    if panel.format == WeightFormat::Bf16 {
+        // SAFETY: activations and weights have these steps, sums 16 rows.
+        return unsafe { blocks::narrow_bf16(whole) };
+    }
+    let rows = &mut sums[..panel.rows * STRIP];
+    for part in Part::all(panel) {
+        let operands = Operands {
+            a: whole.a.wrapping_add(part.step * tile::BYTES),
+            b: whole.b.wrapping_add(part.step * 2 * tile::BYTES),
+            steps: part.taken,
+            c: partial.as_mut_ptr().cast(),
+            ..whole
+        };
+        // SAFETY: as above, from the part's first step on; partial sums have 16 rows.
+        unsafe {
+            blocks::narrow_int8(operands);
+            add_part(panel, &part, 0, partial, rows);
         }
     }
 }
 
-/// More rows: some steps at a time, and within them 32 rows at a time.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
-unsafe fn wide(panel: &Panel<'_>, sums: &mut [f32], low: &mut [f32], done: &mut Done<'_>) {
+/// More rows of bf16: some steps at a time, and within them 32 rows at a time.
+unsafe fn wide_bf16(panel: &Panel<'_>, sums: &mut [f32], done: &mut Done<'_>) {
     let steps = panel.x.depth_tiles;
     let count = panel.rows.div_ceil(BLOCK_ROWS);
     // Where weights pass through only once or twice, it is not worth while.
@@ -110,65 +108,121 @@ unsafe fn wide(panel: &Panel<'_>, sums: &mut [f32], low: &mut [f32], done: &mut 
     for step in (0..steps).step_by(most) {
         let taken = most.min(steps - step);
         for block in 0..count {
-            let first = block * BLOCK_ROWS;
-            let part = (step, taken, block, count);
+            let sums = &mut sums[block * BLOCK_ROWS * STRIP..];
             // SAFETY: activations and weights have these steps, sums a row for every row of every block.
-            unsafe {
-                block_of(panel, panel.x.high, part, &mut sums[first * STRIP..]);
-                if panel.format == WeightFormat::Int8 {
-                    block_of(panel, panel.x.low, part, &mut low[first * STRIP..]);
-                }
-            }
+            unsafe { block_of(panel, (step, taken, block, count), step == 0, sums) };
             if step + taken == steps {
-                let rows = first * STRIP..(first + BLOCK_ROWS).min(panel.rows) * STRIP;
-                // SAFETY: as above.
-                unsafe { finish(panel, first, &mut sums[rows.clone()], &low[rows.start..]) };
-                done(first, &mut sums[rows]);
+                let rows = BLOCK_ROWS.min(panel.rows - block * BLOCK_ROWS);
+                done(block * BLOCK_ROWS, &mut sums[..rows * STRIP]);
             }
         }
     }
 }
 
-/// 32 rows of one plane times some steps of the strip.
+/// As `wide_bf16`, for int8: what has a scale of its own is summed up by itself.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
+unsafe fn wide_w8a8(panel: &Panel<'_>, sums: &mut [f32], partial: &mut [f32], done: &mut Done<'_>) {
+    let count = panel.rows.div_ceil(BLOCK_ROWS);
+    for part in Part::all(panel) {
+        for block in 0..count {
+            let first = block * BLOCK_ROWS;
+            let rows = first * STRIP..(first + BLOCK_ROWS).min(panel.rows) * STRIP;
+            let rows = &mut sums[rows];
+            // SAFETY: activations and weights have these steps, partial sums 32 rows.
+            unsafe {
+                block_of(panel, (part.step, part.taken, block, count), true, partial);
+                add_part(panel, &part, first, partial, rows);
+            }
+            if part.is_last {
+                done(first, rows);
+            }
+        }
+    }
+}
+
+/// Steps of int8 activations that have one scale per row.
+struct Part {
+    index: usize,
+    step: usize,
+    taken: usize,
+    is_last: bool,
+}
+
+impl Part {
+    /// All parts of a panel.
+    fn all(panel: &Panel<'_>) -> impl Iterator<Item = Self> + use<> {
+        let steps = panel.x.depth_tiles;
+        (0..steps).step_by(SCALED_TILES).enumerate().map(move |(index, step)| Self {
+            index,
+            step,
+            taken: SCALED_TILES.min(steps - step),
+            is_last: step + SCALED_TILES >= steps,
+        })
+    }
+}
+
+/// 32 rows times some steps of the strip.
 unsafe fn block_of(
     panel: &Panel<'_>,
-    plane: &[u8],
     (step, taken, block, count): (usize, usize, usize, usize),
+    first: bool,
     sums: &mut [f32],
 ) {
     let b = panel.weights[step * 2 * tile::BYTES..].as_ptr();
     let operands = Operands {
-        a: activations(panel, plane, panel.row + block * BLOCK_ROWS, step),
+        a: activations(panel, panel.x.high, panel.row + block * BLOCK_ROWS, step),
         a_stride: panel.x.depth_tiles * tile::BYTES,
         b,
         steps: taken,
         c: sums.as_mut_ptr().cast(),
-        first: step == 0,
+        first,
     };
     // With few rows memory is the limit, and the first of them fetches for all. With many, the next strip,
     // which lies behind this one, comes to the cache bit by bit.
     let is_streaming = count <= STREAMING_BLOCKS && block == 0;
+    let ahead = b.wrapping_add(2 * tile::BYTES);
     let next = b.wrapping_add(panel.weights.len() + block * taken * NEXT_STRIP_BYTES);
     // SAFETY: the caller's promise.
     unsafe {
         match (panel.format, is_streaming) {
-            (WeightFormat::Bf16, true) => blocks::streaming_bf16(operands, b.wrapping_add(FAR)),
+            (WeightFormat::Bf16, true) => blocks::streaming_bf16(operands, ahead),
             (WeightFormat::Bf16, false) => blocks::wide_bf16(operands, next),
-            (_, true) => blocks::streaming_int8(operands, b.wrapping_add(FAR)),
+            (_, true) => blocks::streaming_int8(operands, ahead),
             (_, false) => blocks::wide_int8(operands, next),
         }
     }
 }
 
-/// Sums to f32, times their scales. `first` is the first row, counted in the panel.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
-unsafe fn finish(panel: &Panel<'_>, first: usize, sums: &mut [f32], low: &[f32]) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        match panel.format {
-            WeightFormat::Bf16 | WeightFormat::Int4 => {}
-            WeightFormat::W8a8 => descale(panel, first, sums),
-            WeightFormat::Int8 => join(panel, first, sums, low),
+/// Adds integer sums of a part, times the scales of their rows, to `sums`, and with the last part multiplies
+/// these with the scales of their columns. `first` is the first row, counted in the panel.
+#[target_feature(enable = "avx512f")]
+unsafe fn add_part(
+    panel: &Panel<'_>,
+    part: &Part,
+    first: usize,
+    partial: &[f32],
+    sums: &mut [f32],
+) {
+    let trailer = &panel.weights[panel.weights.len() - W8A8_TRAILER..];
+    // SAFETY: a trailer is 32 scales.
+    let of_columns = unsafe { [scales(trailer, 0), scales(trailer, 1)] };
+    let rows = sums.chunks_exact_mut(STRIP).zip(partial.chunks_exact(STRIP));
+    for (row, (sums, partial)) in rows.enumerate() {
+        let of_row = _mm512_set1_ps(panel.x.scale(panel.row + first + row, part.index));
+        let halves = sums.chunks_exact_mut(COLUMNS).zip(partial.chunks_exact(COLUMNS));
+        for ((sums, partial), of_columns) in halves.zip(of_columns) {
+            // SAFETY: sixteen values of four bytes each.
+            unsafe {
+                let sum = _mm512_cvtepi32_ps(_mm512_loadu_si512(partial.as_ptr().cast()));
+                let mut value = _mm512_mul_ps(sum, of_row);
+                if part.index > 0 {
+                    value = _mm512_add_ps(_mm512_loadu_ps(sums.as_ptr()), value);
+                }
+                if part.is_last {
+                    value = _mm512_mul_ps(value, of_columns);
+                }
+                _mm512_storeu_ps(sums.as_mut_ptr(), value);
+            }
         }
     }
 }
@@ -181,44 +235,42 @@ unsafe fn scales(trailer: &[u8], half: usize) -> std::arch::x86_64::__m512 {
     unsafe { _mm512_loadu_ps(scales.as_ptr().cast()) }
 }
 
-/// Integer sums to f32, times both scales.
-#[target_feature(enable = "avx512f")]
-unsafe fn descale(panel: &Panel<'_>, first: usize, sums: &mut [f32]) {
-    let trailer = &panel.weights[panel.weights.len() - INT8_TRAILER..];
-    // SAFETY: a trailer starts with 32 scales.
-    let of_columns = unsafe { [scales(trailer, 0), scales(trailer, 1)] };
-    for (row, sums) in sums.chunks_exact_mut(STRIP).enumerate() {
-        let of_row = _mm512_set1_ps(panel.x.scales[panel.row + first + row]);
-        for (sums, of_columns) in sums.chunks_exact_mut(COLUMNS).zip(of_columns) {
-            // SAFETY: sixteen values of four bytes.
+/// 8-bit weights: expanded to bf16 tiles in the cache, which then meet all rows.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
+unsafe fn int8(panel: &Panel<'_>, sums: &mut [f32], work: &mut [f32], done: &mut Done<'_>) {
+    let expanded = crate::memory::bytes_of(&mut work[..EXPANDED_BYTES / 4]);
+    let count = panel.rows.div_ceil(BLOCK_ROWS);
+    let parts = panel.weights.chunks(EXPANDED_STEPS * INT8_GROUP);
+    let last = parts.len() - 1;
+    for (index, groups) in parts.enumerate() {
+        let (step, taken) = (index * EXPANDED_STEPS, groups.len() / INT8_GROUP);
+        // SAFETY: two tiles for each group.
+        unsafe { expand::avx512::int8(groups, &mut expanded[..taken * 2 * tile::BYTES]) };
+        for block in 0..count {
+            let (from, rows) =
+                (block * BLOCK_ROWS, BLOCK_ROWS.min(panel.rows - block * BLOCK_ROWS));
+            let sums = &mut sums[from * STRIP..];
+            let operands = Operands {
+                a: activations(panel, panel.x.high, panel.row + from, step),
+                a_stride: panel.x.depth_tiles * tile::BYTES,
+                b: expanded.as_ptr(),
+                steps: taken,
+                c: sums.as_mut_ptr().cast(),
+                first: index == 0,
+            };
+            // With many rows, what is expanded next comes to the cache bit by bit.
+            let next =
+                groups.as_ptr().wrapping_add(groups.len() + block * taken * NEXT_STRIP_BYTES);
+            // SAFETY: activations and expanded weights have these steps, sums a row for every row.
             unsafe {
-                let sum = _mm512_loadu_si512(sums.as_ptr().cast());
-                let value =
-                    _mm512_mul_ps(_mm512_cvtepi32_ps(sum), _mm512_mul_ps(of_columns, of_row));
-                _mm512_storeu_ps(sums.as_mut_ptr(), value);
+                if panel.rows <= tile::ROWS {
+                    blocks::narrow_expanded(operands);
+                } else {
+                    blocks::wide_bf16(operands, next);
+                }
             }
-        }
-    }
-}
-
-/// The sums of two planes to f32, times both scales.
-#[target_feature(enable = "avx512f")]
-unsafe fn join(panel: &Panel<'_>, first: usize, high: &mut [f32], low: &[f32]) {
-    let trailer = &panel.weights[panel.weights.len() - INT8_TRAILER..];
-    // SAFETY: a trailer starts with 32 scales.
-    let of_columns = unsafe { [scales(trailer, 0), scales(trailer, 1)] };
-    let rows = high.chunks_exact_mut(STRIP).zip(low.chunks_exact(STRIP));
-    for (row, (high, low)) in rows.enumerate() {
-        let of_row = _mm512_set1_ps(panel.x.scales[panel.row + first + row]);
-        let halves = high.chunks_exact_mut(COLUMNS).zip(low.chunks_exact(COLUMNS)).zip(of_columns);
-        for ((high, low), of_columns) in halves {
-            // SAFETY: sixteen values of four bytes each.
-            unsafe {
-                let upper = _mm512_cvtepi32_ps(_mm512_loadu_si512(high.as_ptr().cast()));
-                let lower = _mm512_cvtepi32_ps(_mm512_loadu_si512(low.as_ptr().cast()));
-                let sum = _mm512_add_ps(_mm512_mul_ps(upper, _mm512_set1_ps(256.0)), lower);
-                let value = _mm512_mul_ps(sum, _mm512_mul_ps(of_columns, of_row));
-                _mm512_storeu_ps(high.as_mut_ptr(), value);
+            if index == last {
+                done(from, &mut sums[..rows * STRIP]);
             }
         }
     }
@@ -230,14 +282,14 @@ unsafe fn int4(panel: &Panel<'_>, results: &mut [f32], work: &mut [f32], done: &
     let (partial, expanded) = work.split_at_mut(SUMS);
     let expanded = crate::memory::bytes_of(&mut expanded[..EXPANDED_BYTES / 4]);
     results[..panel.rows * STRIP].fill(0.0);
-    for step in (0..panel.x.depth_tiles).step_by(EXPANDED_GROUPS) {
+    for step in (0..panel.x.depth_tiles).step_by(EXPANDED_STEPS) {
         let rest = panel.weights[step * INT4_GROUP..].chunks_exact(INT4_GROUP);
-        let groups = rest.take(EXPANDED_GROUPS);
+        let groups = rest.take(EXPANDED_STEPS);
         for (group, to) in groups.clone().zip(expanded.chunks_exact_mut(2 * tile::BYTES)) {
             // SAFETY: a group and its two tiles.
             unsafe { expand(group, to) };
         }
-        let is_last = step + EXPANDED_GROUPS >= panel.x.depth_tiles;
+        let is_last = step + EXPANDED_STEPS >= panel.x.depth_tiles;
         for first in (0..panel.rows).step_by(BLOCK_ROWS) {
             let rows = &mut results[first * STRIP..(first + BLOCK_ROWS).min(panel.rows) * STRIP];
             let tiles = expanded.chunks_exact(2 * tile::BYTES);
@@ -249,9 +301,9 @@ unsafe fn int4(panel: &Panel<'_>, results: &mut [f32], work: &mut [f32], done: &
                 }
             }
             if is_last {
-                let scales = &panel.x.scales[panel.row + first..];
-                for (row, scale) in rows.chunks_exact_mut(STRIP).zip(scales) {
-                    row.iter_mut().for_each(|value| *value *= scale);
+                for (row, values) in rows.chunks_exact_mut(STRIP).enumerate() {
+                    let scale = panel.x.scale(panel.row + first + row, 0);
+                    values.iter_mut().for_each(|value| *value *= scale);
                 }
                 done(first, rows);
             }

@@ -4,17 +4,18 @@ use std::arch::x86_64::{
     __m128i, __m256, __m256i, _MM_HINT_T0, _mm_add_epi16, _mm_and_si128, _mm_cvtepi8_epi16,
     _mm_cvtsi32_si128, _mm_loadu_si128, _mm_prefetch, _mm_set1_epi8, _mm_slli_epi16,
     _mm_srli_epi16, _mm_sub_epi8, _mm256_add_epi32, _mm256_and_si256, _mm256_broadcastq_epi64,
-    _mm256_castsi256_ps, _mm256_cvtepi8_epi16, _mm256_fmadd_ps, _mm256_hadd_epi32,
+    _mm256_castsi256_ps, _mm256_cvtepi8_epi16, _mm256_fmadd_ps, _mm256_hadd_epi32, _mm256_loadu_ps,
     _mm256_loadu_si256, _mm256_madd_epi16, _mm256_permute4x64_epi64, _mm256_set1_epi32,
     _mm256_set1_ps, _mm256_setzero_ps, _mm256_setzero_si256, _mm256_slli_epi32, _mm256_storeu_ps,
     _mm256_storeu_si256,
 };
 
 use crate::{
+    activations::SCALED_TILES,
     bf16::to_f32,
     format::WeightFormat,
     gemm::{Panel, portable},
-    linear::{INT4_GROUP, INT4_TILES, INT8_TRAILER, bf16_at, f32_at},
+    linear::{INT4_GROUP, INT4_TILES, W8A8_TRAILER, bf16_at, f32_at},
     tile::{self, COLUMNS, ROW_BYTES, STRIP},
 };
 
@@ -25,7 +26,7 @@ const LANES: usize = 8;
 /// Registers for the columns of a strip.
 const PARTS: usize = STRIP / LANES;
 
-/// Computes a panel, `[rows][32]`.
+/// Adds the product of a panel's steps to `[rows][32]`.
 ///
 /// # Safety
 /// The processor has AVX2 and FMA.
@@ -35,8 +36,9 @@ pub(super) unsafe fn panel(panel: &Panel<'_>, results: &mut [f32]) {
         // SAFETY: the caller's promise.
         unsafe {
             match panel.format {
-                WeightFormat::Bf16 => row_bf16(panel, panel.row + row, result),
-                WeightFormat::Int8 | WeightFormat::W8a8 => row_int8(panel, panel.row + row, result),
+                // Int8 comes expanded to bf16.
+                WeightFormat::Bf16 | WeightFormat::Int8 => row_bf16(panel, panel.row + row, result),
+                WeightFormat::W8a8 => row_w8a8(panel, panel.row + row, result),
                 WeightFormat::Int4 => row_int4(panel, panel.row + row, result),
             }
         }
@@ -71,8 +73,14 @@ pub(crate) unsafe fn dot_bf16(line: &[u8], tile: &[u8], sums: &mut [__m256; 2]) 
 #[target_feature(enable = "avx2,fma")]
 unsafe fn row_bf16(panel: &Panel<'_>, row: usize, result: &mut [f32]) {
     let mut sums = [[_mm256_setzero_ps(); 2]; 2];
+    if panel.step > 0 {
+        for (from, sum) in result.chunks_exact(LANES).zip(sums.as_flattened_mut()) {
+            // SAFETY: eight results.
+            *sum = unsafe { _mm256_loadu_ps(from.as_ptr()) };
+        }
+    }
     for (step, tiles) in panel.weights.chunks_exact(2 * tile::BYTES).enumerate() {
-        let line = portable::line(panel.x.high, row, step, panel.x.depth_tiles);
+        let line = portable::line(panel.x.high, row, panel.step + step, panel.x.depth_tiles);
         for (sums, tile) in sums.iter_mut().zip(tiles.chunks_exact(tile::BYTES)) {
             // SAFETY: the caller's promise.
             unsafe { dot_bf16(line, tile, sums) };
@@ -127,12 +135,12 @@ unsafe fn load(from: &[u8]) -> __m128i {
     }
 }
 
-/// The sums of one plane of a row.
+/// The sums of a row over some tiles, from inner tile `first` on.
 #[target_feature(enable = "avx2")]
-unsafe fn sums_int8(panel: &Panel<'_>, plane: &[u8], row: usize, tiles: &[u8]) -> [i32; STRIP] {
+unsafe fn sums_int8(panel: &Panel<'_>, row: usize, first: usize, tiles: &[u8]) -> [i32; STRIP] {
     let mut sums = [[_mm256_setzero_si256(); 2]; PARTS];
     for (step, tiles) in tiles.chunks_exact(2 * tile::BYTES).enumerate() {
-        let line = portable::line(plane, row, step, panel.x.depth_tiles);
+        let line = portable::line(panel.x.high, row, first + step, panel.x.depth_tiles);
         for (inner, four) in line.as_chunks::<4>().0.iter().enumerate() {
             let words = words(*four);
             for (part, sums) in sums.iter_mut().enumerate() {
@@ -149,19 +157,19 @@ unsafe fn sums_int8(panel: &Panel<'_>, plane: &[u8], row: usize, tiles: &[u8]) -
 }
 
 #[target_feature(enable = "avx2")]
-unsafe fn row_int8(panel: &Panel<'_>, row: usize, result: &mut [f32]) {
-    let (tiles, trailer) = panel.weights.split_at(panel.weights.len() - INT8_TRAILER);
-    // SAFETY: the caller's promise.
-    let high = unsafe { sums_int8(panel, panel.x.high, row, tiles) };
-    let low = match panel.format {
-        // SAFETY: as above.
-        WeightFormat::Int8 => unsafe { sums_int8(panel, panel.x.low, row, tiles) },
-        _ => [0; STRIP],
-    };
-    let scale = panel.x.scales[row];
+unsafe fn row_w8a8(panel: &Panel<'_>, row: usize, result: &mut [f32]) {
+    let (tiles, scales) = panel.weights.split_at(panel.weights.len() - W8A8_TRAILER);
+    result.fill(0.0);
+    for (part, tiles) in tiles.chunks(SCALED_TILES * 2 * tile::BYTES).enumerate() {
+        // SAFETY: the caller's promise.
+        let sums = unsafe { sums_int8(panel, row, part * SCALED_TILES, tiles) };
+        let scale = panel.x.scale(row, part);
+        for (result, sum) in result.iter_mut().zip(sums) {
+            *result += sum as f32 * scale;
+        }
+    }
     for (column, result) in result.iter_mut().enumerate() {
-        let sum = portable::joined(panel.format, high[column], low[column]);
-        *result = sum * (f32_at(trailer, 4 * column) * scale);
+        *result *= f32_at(scales, 4 * column);
     }
 }
 
@@ -196,7 +204,7 @@ unsafe fn row_int4(panel: &Panel<'_>, row: usize, result: &mut [f32]) {
             *total += sum as f32 * bf16_at(group, INT4_TILES + 2 * column);
         }
     }
-    let scale = panel.x.scales[row];
+    let scale = panel.x.scale(row, 0);
     for (result, total) in result.iter_mut().zip(totals) {
         *result = total * scale;
     }

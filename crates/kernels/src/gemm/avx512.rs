@@ -9,13 +9,14 @@ use std::arch::x86_64::{
     _mm512_cvtepu16_epi32, _mm512_dpbf16_ps, _mm512_dpbusd_epi32, _mm512_loadu_ps,
     _mm512_loadu_si512, _mm512_mul_ps, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_set1_ps,
     _mm512_setzero_ps, _mm512_setzero_si512, _mm512_slli_epi32, _mm512_srli_epi16,
-    _mm512_storeu_ps, _mm512_sub_epi32,
+    _mm512_storeu_ps, _mm512_sub_epi32, _mm512_xor_si512,
 };
 
 use crate::{
+    activations::SCALED_TILES,
     format::WeightFormat,
     gemm::Panel,
-    linear::{INT4_GROUP, INT4_TILES, INT8_TRAILER},
+    linear::{INT4_GROUP, INT4_TILES, W8A8_TRAILER},
     tile::{self, COLUMNS, ROW_BYTES, STRIP},
 };
 
@@ -23,7 +24,7 @@ use crate::{
 const NEAR: usize = 4 << 10;
 const FAR: usize = 16 << 10;
 
-/// Computes a panel, `[rows][32]`.
+/// Adds the product of a panel's steps to `[rows][32]`.
 ///
 /// # Safety
 /// The processor has AVX-512 with BF16 and VNNI.
@@ -50,9 +51,9 @@ unsafe fn rows<const R: usize>(panel: &Panel<'_>, row: usize, results: &mut [f32
     // SAFETY: the caller's promise.
     unsafe {
         match panel.format {
-            WeightFormat::Bf16 => bf16::<R>(panel, row, results),
-            WeightFormat::W8a8 => int8::<R, false>(panel, row, results),
-            WeightFormat::Int8 => int8::<R, true>(panel, row, results),
+            // Int8 comes expanded to bf16.
+            WeightFormat::Bf16 | WeightFormat::Int8 => bf16::<R>(panel, row, results),
+            WeightFormat::W8a8 => w8a8::<R>(panel, row, results),
             WeightFormat::Int4 => int4::<R>(panel, row, results),
         }
     }
@@ -119,8 +120,17 @@ pub(crate) unsafe fn dot_bf16<const R: usize>(
 #[target_feature(enable = "avx512f,avx512bf16")]
 unsafe fn bf16<const R: usize>(panel: &Panel<'_>, row: usize, results: &mut [f32]) {
     let mut sums = [[_mm512_setzero_ps(); R]; 2];
+    if panel.step > 0 {
+        for (half, sums) in sums.iter_mut().enumerate() {
+            for (row, sum) in sums.iter_mut().enumerate() {
+                let from = &results[row * STRIP + half * COLUMNS..][..COLUMNS];
+                // SAFETY: sixteen results.
+                *sum = unsafe { _mm512_loadu_ps(from.as_ptr()) };
+            }
+        }
+    }
     for (step, tiles) in panel.weights.chunks_exact(2 * tile::BYTES).enumerate() {
-        let lines = lines::<R>(panel, panel.x.high, row, step);
+        let lines = lines::<R>(panel, panel.x.high, row, panel.step + step);
         for (half, sums) in sums.iter_mut().enumerate() {
             // SAFETY: lines and tiles are as long as they are.
             unsafe { dot_bf16(lines, tiles[half * tile::BYTES..].as_ptr(), sums) };
@@ -135,13 +145,14 @@ unsafe fn bf16<const R: usize>(panel: &Panel<'_>, row: usize, results: &mut [f32
     }
 }
 
-/// Sums of one plane of activations and both tiles, with 128 added to every activation: the instruction
-/// wants one operand without a sign.
+/// Adds the sums of both tiles, with 128 added to every weight, and 128 times the sums of the activations:
+/// the instruction wants one operand without a sign.
 #[target_feature(enable = "avx512f,avx512vnni")]
 unsafe fn dot_int8<const R: usize>(
     lines: [*const u8; R],
     tiles: &[u8],
     sums: &mut [[__m512i; R]; 2],
+    extra: &mut [__m512i; R],
 ) {
     let sign = _mm512_set1_epi8(-128);
     for inner in 0..tile::ROWS {
@@ -149,51 +160,45 @@ unsafe fn dot_int8<const R: usize>(
         unsafe {
             let first = load(tiles[inner * ROW_BYTES..].as_ptr());
             let second = load(tiles[tile::BYTES + inner * ROW_BYTES..].as_ptr());
+            let (first, second) = (_mm512_xor_si512(first, sign), _mm512_xor_si512(second, sign));
             for (row, line) in lines.iter().enumerate() {
-                let x = std::arch::x86_64::_mm512_xor_si512(broadcast(*line, inner), sign);
-                sums[0][row] = _mm512_dpbusd_epi32(sums[0][row], x, first);
-                sums[1][row] = _mm512_dpbusd_epi32(sums[1][row], x, second);
+                let x = broadcast(*line, inner);
+                sums[0][row] = _mm512_dpbusd_epi32(sums[0][row], first, x);
+                sums[1][row] = _mm512_dpbusd_epi32(sums[1][row], second, x);
+                extra[row] = _mm512_dpbusd_epi32(extra[row], sign, x);
             }
         }
     }
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-unsafe fn int8<const R: usize, const PLANES: bool>(
-    panel: &Panel<'_>,
-    row: usize,
-    results: &mut [f32],
-) {
-    let (tiles, trailer) = panel.weights.split_at(panel.weights.len() - INT8_TRAILER);
-    let mut high = [[_mm512_setzero_si512(); R]; 2];
-    let mut low = high;
-    for (step, tiles) in tiles.chunks_exact(2 * tile::BYTES).enumerate() {
-        // SAFETY: both planes have these lines.
-        unsafe {
-            dot_int8(lines::<R>(panel, panel.x.high, row, step), tiles, &mut high);
-            if PLANES {
-                dot_int8(lines::<R>(panel, panel.x.low, row, step), tiles, &mut low);
+#[target_feature(enable = "avx512f,avx512vnni")]
+unsafe fn w8a8<const R: usize>(panel: &Panel<'_>, row: usize, results: &mut [f32]) {
+    let (tiles, scales) = panel.weights.split_at(panel.weights.len() - W8A8_TRAILER);
+    let mut totals = [[_mm512_setzero_ps(); R]; 2];
+    for (part, tiles) in tiles.chunks(SCALED_TILES * 2 * tile::BYTES).enumerate() {
+        let mut sums = [[_mm512_setzero_si512(); R]; 2];
+        let mut extra = [_mm512_setzero_si512(); R];
+        for (step, tiles) in tiles.chunks_exact(2 * tile::BYTES).enumerate() {
+            let lines = lines::<R>(panel, panel.x.high, row, part * SCALED_TILES + step);
+            // SAFETY: lines and tiles are as long as they are.
+            unsafe { dot_int8(lines, tiles, &mut sums, &mut extra) };
+        }
+        for (sums, totals) in sums.iter().zip(&mut totals) {
+            for index in 0..R {
+                let of_row = _mm512_set1_ps(panel.x.scale(panel.row + row + index, part));
+                let sum = _mm512_cvtepi32_ps(_mm512_sub_epi32(sums[index], extra[index]));
+                totals[index] = _mm512_add_ps(totals[index], _mm512_mul_ps(sum, of_row));
             }
         }
     }
-    for half in 0..2 {
-        // SAFETY: a trailer is 32 scales and 32 sums.
-        let (scales, added) = unsafe {
-            let at = trailer[half * COLUMNS * 4..].as_ptr();
-            let sums = _mm512_loadu_si512(at.add(INT8_TRAILER / 2).cast());
-            (_mm512_loadu_ps(at.cast()), _mm512_slli_epi32::<7>(sums))
-        };
-        for index in 0..R {
-            let mut sum = _mm512_cvtepi32_ps(_mm512_sub_epi32(high[half][index], added));
-            if PLANES {
-                let low = _mm512_cvtepi32_ps(_mm512_sub_epi32(low[half][index], added));
-                sum = _mm512_add_ps(_mm512_mul_ps(sum, _mm512_set1_ps(256.0)), low);
-            }
-            let of_row = _mm512_set1_ps(panel.x.scales[panel.row + row + index]);
-            let value = _mm512_mul_ps(sum, _mm512_mul_ps(scales, of_row));
+    for (half, totals) in totals.iter().enumerate() {
+        let scales = &scales[half * COLUMNS * 4..][..COLUMNS * 4];
+        // SAFETY: sixteen f32.
+        let scales = unsafe { _mm512_loadu_ps(scales.as_ptr().cast()) };
+        for (index, total) in totals.iter().enumerate() {
             let to = &mut results[index * STRIP + half * COLUMNS..][..COLUMNS];
             // SAFETY: sixteen results.
-            unsafe { _mm512_storeu_ps(to.as_mut_ptr(), value) };
+            unsafe { _mm512_storeu_ps(to.as_mut_ptr(), _mm512_mul_ps(*total, scales)) };
         }
     }
 }
@@ -253,7 +258,7 @@ unsafe fn int4<const R: usize>(panel: &Panel<'_>, row: usize, results: &mut [f32
     }
     for (half, totals) in totals.iter().enumerate() {
         for (index, total) in totals.iter().enumerate() {
-            let of_row = _mm512_set1_ps(panel.x.scales[panel.row + row + index]);
+            let of_row = _mm512_set1_ps(panel.x.scale(panel.row + row + index, 0));
             let to = &mut results[index * STRIP + half * COLUMNS..][..COLUMNS];
             // SAFETY: sixteen results.
             unsafe { _mm512_storeu_ps(to.as_mut_ptr(), _mm512_mul_ps(*total, of_row)) };

@@ -1,19 +1,21 @@
 //! The product in plain Rust: what every other path is checked against.
 
 use crate::{
+    activations::SCALED_TILES,
     bf16,
     format::WeightFormat,
     gemm::Panel,
-    linear::{INT4_GROUP, INT4_TILES, INT8_TRAILER, bf16_at, f32_at, int4},
+    linear::{INT4_GROUP, INT4_TILES, W8A8_TRAILER, bf16_at, f32_at, int4},
     tile::{self, COLUMNS, STRIP},
 };
 
-/// Computes a panel, `[rows][32]`.
+/// Adds the product of a panel's steps to `[rows][32]`.
 pub(super) fn panel(panel: &Panel<'_>, results: &mut [f32]) {
     for (row, result) in results.chunks_exact_mut(STRIP).enumerate() {
         match panel.format {
-            WeightFormat::Bf16 => row_bf16(panel, panel.row + row, result),
-            WeightFormat::Int8 | WeightFormat::W8a8 => row_int8(panel, panel.row + row, result),
+            // Int8 comes expanded to bf16.
+            WeightFormat::Bf16 | WeightFormat::Int8 => row_bf16(panel, panel.row + row, result),
+            WeightFormat::W8a8 => row_w8a8(panel, panel.row + row, result),
             WeightFormat::Int4 => row_int4(panel, panel.row + row, result),
         }
     }
@@ -51,44 +53,38 @@ pub(crate) fn line(plane: &[u8], row: usize, step: usize, depth_tiles: usize) ->
     &plane[tile::a_offset(row, step * tile::ROW_BYTES, depth_tiles)..][..tile::ROW_BYTES]
 }
 
-#[inline(always)]
 fn row_bf16(panel: &Panel<'_>, row: usize, result: &mut [f32]) {
-    result.fill(0.0);
+    if panel.step == 0 {
+        result.fill(0.0);
+    }
     for (step, tiles) in panel.weights.chunks_exact(2 * tile::BYTES).enumerate() {
-        let line = line(panel.x.high, row, step, panel.x.depth_tiles);
+        let line = line(panel.x.high, row, panel.step + step, panel.x.depth_tiles);
         for (tile, sums) in tiles.chunks_exact(tile::BYTES).zip(result.chunks_exact_mut(COLUMNS)) {
             dot_bf16(line, tile, sums);
         }
     }
 }
 
-#[inline(always)]
-fn row_int8(panel: &Panel<'_>, row: usize, result: &mut [f32]) {
-    let (tiles, trailer) = panel.weights.split_at(panel.weights.len() - INT8_TRAILER);
-    let mut high = [0i32; STRIP];
-    let mut low = [0i32; STRIP];
-    for (step, tiles) in tiles.chunks_exact(2 * tile::BYTES).enumerate() {
-        for (half, tile) in tiles.chunks_exact(tile::BYTES).enumerate() {
-            let columns = half * COLUMNS..(half + 1) * COLUMNS;
-            let x = line(panel.x.high, row, step, panel.x.depth_tiles);
-            dot_int8(x, tile, &mut high[columns.clone()]);
-            if panel.format == WeightFormat::Int8 {
-                let x = line(panel.x.low, row, step, panel.x.depth_tiles);
-                dot_int8(x, tile, &mut low[columns]);
+fn row_w8a8(panel: &Panel<'_>, row: usize, result: &mut [f32]) {
+    let (tiles, scales) = panel.weights.split_at(panel.weights.len() - W8A8_TRAILER);
+    result.fill(0.0);
+    for (part, tiles) in tiles.chunks(SCALED_TILES * 2 * tile::BYTES).enumerate() {
+        let mut sums = [0i32; STRIP];
+        for (step, tiles) in tiles.chunks_exact(2 * tile::BYTES).enumerate() {
+            let line = line(panel.x.high, row, part * SCALED_TILES + step, panel.x.depth_tiles);
+            for (tile, sums) in tiles.chunks_exact(tile::BYTES).zip(sums.chunks_exact_mut(COLUMNS))
+            {
+                dot_int8(line, tile, sums);
             }
         }
+        let scale = panel.x.scale(row, part);
+        for (result, sum) in result.iter_mut().zip(sums) {
+            *result += sum as f32 * scale;
+        }
     }
-    let scale = panel.x.scales[row];
     for (column, result) in result.iter_mut().enumerate() {
-        *result =
-            joined(panel.format, high[column], low[column]) * (f32_at(trailer, 4 * column) * scale);
+        *result *= f32_at(scales, 4 * column);
     }
-}
-
-/// The sum that two digits' sums stand for.
-#[inline(always)]
-pub(super) fn joined(format: WeightFormat, high: i32, low: i32) -> f32 {
-    if format == WeightFormat::W8a8 { high as f32 } else { 256.0 * high as f32 + low as f32 }
 }
 
 #[inline(always)]
@@ -106,7 +102,7 @@ fn row_int4(panel: &Panel<'_>, row: usize, result: &mut [f32]) {
             *result += sum as f32 * bf16_at(group, INT4_TILES + 2 * column);
         }
     }
-    let scale = panel.x.scales[row];
+    let scale = panel.x.scale(row, 0);
     for result in result {
         *result *= scale;
     }

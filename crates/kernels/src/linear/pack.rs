@@ -5,7 +5,7 @@ use crate::{
     format::WeightFormat,
     isa::{Isa, multiversion},
     lanes,
-    linear::{INT4_GROUP, INT4_TILES, INT8_TRAILER},
+    linear::{INT4_GROUP, INT4_TILES, INT8_GROUP, INT8_TILES, W8A8_TRAILER},
     tile,
 };
 
@@ -13,7 +13,8 @@ use crate::{
 pub(super) fn strip(isa: Isa, format: WeightFormat, values: &[f32], to: &mut [u8]) {
     match format {
         WeightFormat::Bf16 => pack_bf16(isa, values, to),
-        WeightFormat::Int8 | WeightFormat::W8a8 => pack_int8(isa, values, to),
+        WeightFormat::Int8 => pack_int8(isa, values, to),
+        WeightFormat::W8a8 => pack_w8a8(isa, values, to),
         WeightFormat::Int4 => pack_int4(isa, values, to),
     }
 }
@@ -32,46 +33,95 @@ multiversion! {
     }
 }
 
-multiversion! {
-    fn pack_int8(values: &[f32], to: &mut [u8]) {
-        let depth = values.len() / tile::STRIP;
-        let tiles = to.len() - INT8_TRAILER;
-        for (column, values) in values.chunks_exact(depth).enumerate() {
-            let max = lanes::abs_max(values);
-            let inverse = if max > 0.0 { 127.0 / max } else { 0.0 };
-            let (half, lane) = (column / tile::COLUMNS, column % tile::COLUMNS);
-            let mut sum = 0i32;
-            for (quad, values) in values.chunks_exact(4).enumerate() {
-                let row = (quad / tile::ROWS * 2 + half) * tile::ROWS + quad % tile::ROWS;
-                for (to, &value) in to[row * tile::ROW_BYTES + lane * 4..][..4].iter_mut().zip(values) {
-                    let weight = lanes::round(value * inverse);
-                    sum += weight;
-                    *to = weight as u8;
-                }
-            }
-            to[tiles + 4 * column..][..4].copy_from_slice(&(max / 127.0).to_le_bytes());
-            to[tiles + INT8_TRAILER / 2 + 4 * column..][..4].copy_from_slice(&sum.to_le_bytes());
-        }
+/// What a scale makes of a value that was quantised with it.
+trait Grid {
+    /// Scales that are tried for values of which the first is the largest in size.
+    fn scales(largest: f32) -> impl Iterator<Item = f32>;
+    /// The integer that stands for a value; `inverse` is that of the scale.
+    fn quantised(value: f32, inverse: f32) -> i32;
+    /// The value that it stands for.
+    fn restored(integer: i32, scale: f32) -> f32;
+}
+
+/// Integers of 8 bits, restored as bf16 with a bf16 scale.
+struct Int8;
+/// Integers of 8 bits with an f32 scale.
+struct W8a8;
+/// Integers of 4 bits with a bf16 scale.
+struct Int4;
+
+impl Grid for Int8 {
+    #[inline(always)]
+    fn scales(largest: f32) -> impl Iterator<Item = f32> {
+        // From the least scale with which the largest value is not cut off, one bf16 after another. What is
+        // rounded well with one scale is rounded badly with the next: of a dozen, the best loses a fifth less.
+        let first = (largest.abs() / 127.5).to_bits().wrapping_add(0xffff) >> 16;
+        (first..first + 12).map(|bits| f32::from_bits(bits << 16))
+    }
+
+    #[inline(always)]
+    fn quantised(value: f32, inverse: f32) -> i32 {
+        lanes::round((value * inverse).clamp(-127.0, 127.0))
+    }
+
+    #[inline(always)]
+    fn restored(integer: i32, scale: f32) -> f32 {
+        bf16::rounded(integer as f32 * scale)
     }
 }
 
-/// Scales that are tried for a group of 4-bit weights, relative to the one that spans its values.
-const SHRINKS: [f32; 6] = [1.0, 0.95, 0.9, 0.85, 0.8, 0.75];
+impl Grid for W8a8 {
+    #[inline(always)]
+    fn scales(largest: f32) -> impl Iterator<Item = f32> {
+        (0..8).map(move |step| largest.abs() / 127.5 * (1.0 + step as f32 / 256.0))
+    }
 
-/// The scale, exact in bf16, that loses least of a group's energy.
+    #[inline(always)]
+    fn quantised(value: f32, inverse: f32) -> i32 {
+        Int8::quantised(value, inverse)
+    }
+
+    #[inline(always)]
+    fn restored(integer: i32, scale: f32) -> f32 {
+        integer as f32 * scale
+    }
+}
+
+impl Grid for Int4 {
+    #[inline(always)]
+    fn scales(largest: f32) -> impl Iterator<Item = f32> {
+        // -8 has no counterpart, so the value that is largest in size takes it.
+        [1.0, 0.95, 0.9, 0.85, 0.8, 0.75]
+            .into_iter()
+            .map(move |shrink: f32| bf16::rounded(largest * shrink / -8.0))
+    }
+
+    #[inline(always)]
+    fn quantised(value: f32, inverse: f32) -> i32 {
+        lanes::round((value * inverse).clamp(-8.0, 7.0))
+    }
+
+    #[inline(always)]
+    fn restored(integer: i32, scale: f32) -> f32 {
+        integer as f32 * scale
+    }
+}
+
+/// The scale that loses least of the energy of `values`, and its inverse. No number where a value is none, so
+/// that damaged weights are found out; zero where all are next to nothing.
 #[inline(always)]
-fn int4_scale(values: &[f32]) -> f32 {
-    // -8 has no counterpart, so the value that is largest in size takes it.
+fn best_scale<G: Grid>(values: &[f32]) -> (f32, f32) {
     let (low, high) = (-lanes::max_of(values, |x| -x), lanes::max_of(values, |x| x));
-    let extreme = if -low >= high { low } else { high };
-    let mut best = (f32::INFINITY, 0.0);
-    for shrink in SHRINKS {
-        let scale = bf16::to_f32(bf16::from_f32(extreme * shrink / -8.0));
-        let inverse = if scale == 0.0 { 0.0 } else { 1.0 / scale };
+    let largest = if -low >= high { low } else { high };
+    let mut best = (f32::INFINITY, f32::NAN);
+    for scale in G::scales(largest) {
+        // What is less has no inverse, and processors that multiply tiles take it for zero.
+        let scale = if scale.abs() < f32::MIN_POSITIVE { 0.0 } else { scale };
+        let inverse = inverse_of(scale);
         let mut errors = [0.0f32; lanes::LANES];
         for chunk in values.chunks_exact(lanes::LANES) {
             for (error, &value) in errors.iter_mut().zip(chunk) {
-                let lost = value - quantised_int4(value * inverse) as f32 * scale;
+                let lost = value - G::restored(G::quantised(value, inverse), scale);
                 *error += lost * lost;
             }
         }
@@ -80,12 +130,49 @@ fn int4_scale(values: &[f32]) -> f32 {
             best = (error, scale);
         }
     }
-    best.1
+    (best.1, inverse_of(best.1))
 }
 
 #[inline(always)]
-fn quantised_int4(value: f32) -> i32 {
-    lanes::round(value.clamp(-8.0, 7.0))
+fn inverse_of(scale: f32) -> f32 {
+    if scale == 0.0 { 0.0 } else { 1.0 / scale }
+}
+
+multiversion! {
+    fn pack_int8(values: &[f32], to: &mut [u8]) {
+        let depth = values.len() / tile::STRIP;
+        for (column, values) in values.chunks_exact(depth).enumerate() {
+            let (half, lane) = (column / tile::COLUMNS, column % tile::COLUMNS);
+            let groups = values.chunks_exact(tile::DEPTH_BF16).zip(to.chunks_exact_mut(INT8_GROUP));
+            for (values, to) in groups {
+                let (scale, inverse) = best_scale::<Int8>(values);
+                for (inner, &value) in values.iter().enumerate() {
+                    let at = half * INT8_TILES / 2 + tile::b_index_bf16(inner, lane);
+                    to[at] = Int8::quantised(value, inverse) as u8;
+                }
+                let scale = bf16::from_f32(scale).to_le_bytes();
+                to[INT8_TILES + 2 * column..][..2].copy_from_slice(&scale);
+            }
+        }
+    }
+}
+
+multiversion! {
+    fn pack_w8a8(values: &[f32], to: &mut [u8]) {
+        let depth = values.len() / tile::STRIP;
+        let scales = to.len() - W8A8_TRAILER;
+        for (column, values) in values.chunks_exact(depth).enumerate() {
+            let (scale, inverse) = best_scale::<W8a8>(values);
+            let (half, lane) = (column / tile::COLUMNS, column % tile::COLUMNS);
+            for (quad, values) in values.chunks_exact(4).enumerate() {
+                let row = (quad / tile::ROWS * 2 + half) * tile::ROWS + quad % tile::ROWS;
+                for (to, &value) in to[row * tile::ROW_BYTES + lane * 4..][..4].iter_mut().zip(values) {
+                    *to = W8a8::quantised(value, inverse) as u8;
+                }
+            }
+            to[scales + 4 * column..][..4].copy_from_slice(&scale.to_le_bytes());
+        }
+    }
 }
 
 multiversion! {
@@ -95,13 +182,12 @@ multiversion! {
         for (column, values) in values.chunks_exact(depth).enumerate() {
             let groups = values.chunks_exact(tile::DEPTH_INT8).zip(to.chunks_exact_mut(INT4_GROUP));
             for (values, to) in groups {
-                let scale = int4_scale(values);
-                let inverse = if scale == 0.0 { 0.0 } else { 1.0 / scale };
+                let (scale, inverse) = best_scale::<Int4>(values);
                 let half = column / tile::COLUMNS * (tile::BYTES / 2);
                 for (inner, &value) in values.iter().enumerate() {
                     let at = tile::b_index_int8(inner, column % tile::COLUMNS);
                     let (row, within) = (at / tile::ROW_BYTES, at % tile::ROW_BYTES);
-                    let nibble = (quantised_int4(value * inverse) + 8) as u8;
+                    let nibble = (Int4::quantised(value, inverse) + 8) as u8;
                     to[half + row / 2 * tile::ROW_BYTES + within] |= nibble << (row % 2 * 4);
                 }
                 let scale = bf16::from_f32(scale).to_le_bytes();

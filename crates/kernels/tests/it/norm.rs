@@ -11,7 +11,7 @@ fn layer_norm_works_in_place_and_packs() {
     for isa in isas() {
         let cpu = cpu(isa, 2);
         let mut x = rows(&input);
-        let mut packed = Activations::new(WeightFormat::Int8, 19, 48).unwrap();
+        let mut packed = Activations::new(WeightFormat::Int4, 19, 48).unwrap();
         let norm = LayerNorm { weight: &weight, bias: &bias, epsilon: 1e-5 };
         cpu.layer_norm(&mut x, norm, &mut packed);
         for (actual, input) in values(&x).iter().zip(&input) {
@@ -34,7 +34,7 @@ fn chosen_rows_are_normalised_in_their_order() {
     for isa in isas() {
         let cpu = cpu(isa, 2);
         let weight = vec![1.0; 64];
-        let mut x = Activations::new(WeightFormat::Int8, 5, 64).unwrap();
+        let mut x = Activations::new(WeightFormat::Int4, 5, 64).unwrap();
         cpu.rms_norm_rows(
             &rows(&input),
             &[4, 1],
