@@ -17,7 +17,7 @@ use uuid::Uuid;
 use crate::{
     Gateway,
     failure::{Failure, Family, render},
-    lingering,
+    last_event, lingering,
     routes::{self, Routes},
 };
 
@@ -70,7 +70,8 @@ impl Door {
             None => self.route(request).await,
         };
         let text = id.to_str().unwrap_or_default();
-        let mut response = render(response, Family::of(&path), text);
+        let family = Family::of(&path);
+        let mut response = last_event::watch(render(response, family, text), family, text);
         let status = response.status().as_u16();
         if let Some(rest) = rest.filter(|_| status >= 400) {
             rest.read().await;

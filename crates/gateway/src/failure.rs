@@ -65,15 +65,8 @@ pub(crate) fn render(mut response: Response, family: Family, request_id: &str) -
         return response;
     };
     log(&fault, request_id);
-    let (content_type, body) = match family {
-        Family::Native => (PROBLEM_JSON, serde_json::to_vec(&Problem::new(&fault, request_id))),
-        Family::OpenAi => ("application/json", serde_json::to_vec(&openai(&fault))),
-        Family::Generate => {
-            ("application/json", serde_json::to_vec(&json!({ "error": fault.detail })))
-        }
-    };
-    // These shapes are made of text and numbers; they always serialise.
-    *response.body_mut() = Body::from(body.unwrap_or_default());
+    let (content_type, body) = shaped(&fault, family, request_id);
+    *response.body_mut() = Body::from(body);
     let headers = response.headers_mut();
     headers.remove(header::CONTENT_LENGTH);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -81,6 +74,32 @@ pub(crate) fn render(mut response: Response, family: Family, request_id: &str) -
         headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
     }
     response
+}
+
+/// The last event of a stream that cannot go on.
+pub(crate) fn last_event(fault: &Fault, family: Family, request_id: &str) -> Vec<u8> {
+    log(fault, request_id);
+    let (_, data) = shaped(fault, family, request_id);
+    let field: &[u8] = match family {
+        // Its clients know an error by its shape, and look at no other field.
+        Family::OpenAi | Family::Generate => b"data: ",
+        Family::Native => b"event: error\ndata: ",
+    };
+    // JSON in one line, as serde writes it.
+    [field, &data, b"\n\n"].concat()
+}
+
+/// A fault in the shape of a family, and the type of that.
+fn shaped(fault: &Fault, family: Family, request_id: &str) -> (&'static str, Vec<u8>) {
+    let (content_type, body) = match family {
+        Family::Native => (PROBLEM_JSON, serde_json::to_vec(&Problem::new(fault, request_id))),
+        Family::OpenAi => ("application/json", serde_json::to_vec(&openai(fault))),
+        Family::Generate => {
+            ("application/json", serde_json::to_vec(&json!({ "error": fault.detail })))
+        }
+    };
+    // These shapes are made of text and numbers; they always serialise.
+    (content_type, body.unwrap_or_default())
 }
 
 fn openai(fault: &Fault) -> serde_json::Value {

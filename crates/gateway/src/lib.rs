@@ -7,7 +7,7 @@
 //! 3. `routes`: the table of paths, and the busiest one, which goes past it.
 //! 4. `context`, `intake`: headers and body, parsed once; all validation ends here.
 //! 5. `invoke`, `passage`, `tasks`, …: one file per road; each asks `dispatch` or `tasks`.
-//! 6. `problem`: the one place where an error becomes an answer.
+//! 6. `failure`: the one place where an error becomes an answer, or the `last_event` of a stream.
 //!
 //! Absent on purpose: queues, retries, health (`dispatch`, `fleet`), records (`tasks`).
 
@@ -22,6 +22,7 @@ mod health;
 mod intake;
 mod internal;
 mod invoke;
+mod last_event;
 mod lingering;
 mod nowhere;
 mod openai;

@@ -97,6 +97,8 @@ struct Act {
     events: u64,
     /// Length of each event beyond its number, in bytes.
     padding: usize,
+    /// Type of the content, if a stream is to pass for something else than events.
+    kind: Option<String>,
 }
 
 impl Default for Act {
@@ -112,6 +114,7 @@ impl Default for Act {
             well_from: u64::MAX,
             events: 3,
             padding: 0,
+            kind: None,
         }
     }
 }
@@ -204,7 +207,8 @@ async fn act(mut incoming: Incoming) -> Result<Response<Body>, Fault> {
 async fn stream(mut incoming: Incoming) -> Result<Response<Body>, Fault> {
     let act: Act = json::read(&mut incoming).await?;
     let running = incoming.running.clone();
-    Ok(sse::respond(4, |events| async move {
+    let kind = act.kind.as_deref().map(|kind| kind.parse().unwrap());
+    let mut answer = sse::respond(4, |events| async move {
         let page = Page::begin(&act.note);
         for number in 0..act.events {
             if number > 0 {
@@ -216,7 +220,11 @@ async fn stream(mut incoming: Incoming) -> Result<Response<Body>, Fault> {
         }
         page.end();
         Ok(())
-    }))
+    });
+    if let Some(kind) = kind {
+        answer.headers_mut().insert(http::header::CONTENT_TYPE, kind);
+    }
+    Ok(answer)
 }
 
 /// `/mirror`: shows the request as it came.

@@ -44,8 +44,7 @@ async fn a_stream_that_fails_says_so_in_its_last_event() {
     let text = yard.post("/invoke/puppet/stream").json(&body).send().await.text().await;
     let (first, last) = text.split_once("\n\n").unwrap();
     assert_eq!(first, "data: 0");
-    let data = last.strip_prefix("event: error\ndata: ").unwrap();
-    let problem: Value = serde_json::from_str(data).unwrap();
+    let problem = last_problem(last);
     assert_eq!(
         (&problem["code"], &problem["detail"]),
         (&json!("handler_failed"), &json!("out of words"))
@@ -53,9 +52,23 @@ async fn a_stream_that_fails_says_so_in_its_last_event() {
 }
 
 #[tokio::test]
-async fn a_stream_whose_worker_dies_breaks_off_and_does_not_look_complete() {
+async fn a_stream_whose_worker_dies_says_so_in_its_last_event() {
     let yard = Yard::open(&puppets("puppet", "")).await;
     let body = json!({"until": "go", "die": true});
+    let mut answer = yard.post("/invoke/puppet/stream").json(&body).send().await;
+    let request_id = answer.header("x-request-id");
+    assert_eq!(answer.piece().await.unwrap().unwrap(), "data: 0\n\n");
+    yard.signal("go");
+    let problem = last_problem(&answer.piece().await.unwrap().unwrap());
+    assert_eq!(problem["code"], "worker_failed", "{problem}");
+    assert_eq!(problem["request_id"], request_id);
+    assert_eq!(answer.piece().await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_stream_of_another_kind_whose_worker_dies_breaks_off_and_does_not_look_complete() {
+    let yard = Yard::open(&puppets("puppet", "")).await;
+    let body = json!({"until": "go", "die": true, "kind": "text/plain"});
     let mut answer = yard.post("/invoke/puppet/stream").json(&body).send().await;
     assert_eq!(answer.piece().await.unwrap().unwrap(), "data: 0\n\n");
     yard.signal("go");
@@ -63,17 +76,23 @@ async fn a_stream_whose_worker_dies_breaks_off_and_does_not_look_complete() {
 }
 
 #[tokio::test]
-async fn a_stream_ends_when_its_time_is_up_and_does_not_look_complete() {
+async fn a_stream_ends_when_its_time_is_up_and_says_so_in_its_last_event() {
     let yard = Yard::open(&puppets("puppet", "timeout_seconds = 0.5")).await;
     let body = json!({"note": "s", "until": "never"});
     let mut answer = yard.post("/invoke/puppet/stream").json(&body).send().await;
     assert_eq!(answer.piece().await.unwrap().unwrap(), "data: 0\n\n");
-    let rest = answer.piece().await;
-    let told = rest.as_ref().is_ok_and(|event| {
-        event.as_deref().is_some_and(|event| event.contains("deadline_exceeded"))
-    });
-    assert!(rest.is_err() || told, "{rest:?}");
+    let problem = last_problem(&answer.piece().await.unwrap().unwrap());
+    // The worker's clock may be the first to see that the time is up; it then breaks off.
+    let codes = ["deadline_exceeded", "worker_failed"];
+    assert!(codes.iter().any(|code| problem["code"] == *code), "{problem}");
     yard.noted("cancelled", "s").await;
+}
+
+/// The problem in the event that tells of it.
+#[track_caller]
+fn last_problem(event: &str) -> Value {
+    let data = event.strip_prefix("event: error\ndata: ").unwrap_or_else(|| panic!("{event}"));
+    serde_json::from_str(data).unwrap()
 }
 
 #[tokio::test]
