@@ -1,13 +1,15 @@
 //! The connections to one address.
 
 use std::{
+    error::Error,
     io,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use api::{Begun, Body, BoxError, Sent, worker::Address};
-use http::{Request, Response, StatusCode};
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use parking_lot::Mutex;
 use tokio::{
@@ -25,6 +27,10 @@ const IDLE_TIME_MAX: Duration = Duration::from_secs(50);
 /// A server that has not accepted by then is treated as absent. Long enough for three SYNs (sent
 /// at 0, 1 and 3 seconds), short enough that another replica can still be tried.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Requests up to this size are written at once and read at once: a server has all of one or
+/// nothing. Half of the page that the thriftiest servers read, for the head is only estimated.
+const AT_ONCE_BYTES_MAX: usize = 2048;
 
 /// Sends requests to one address.
 pub struct Pool {
@@ -60,6 +66,7 @@ impl Pool {
         self: &Arc<Self>,
         mut request: Request<Body>,
     ) -> Result<Response<Body>, DialError> {
+        let at_once = is_sent_at_once(&request);
         loop {
             let (mut connection, reused) = self.take().await?;
             if let Some(sent) = request.extensions().get::<Sent>() {
@@ -78,6 +85,9 @@ impl Pool {
                         None => Begun::Maybe,
                     };
                     let (address, source) = (self.address.clone(), error.into_error());
+                    // As a process that is killed does while the system clears it away.
+                    let was_unread = at_once && self.was_closed_unread(&source);
+                    let begun = if was_unread { Begun::No } else { begun };
                     return Err(DialError::Broken { address, begun, source });
                 }
             }
@@ -138,7 +148,24 @@ impl Pool {
         }
     }
 
+    /// Whether the other side closed without having read what we sent. The system tells this of
+    /// unix sockets, and of those only.
+    fn was_closed_unread(&self, error: &hyper::Error) -> bool {
+        let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+        let kind = cause.map(io::Error::kind);
+        matches!(self.address, Address::Unix(_))
+            && matches!(kind, Some(io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe))
+    }
+
     fn unreachable(&self, source: impl Into<BoxError>) -> DialError {
         DialError::Unreachable { address: self.address.clone(), source: source.into() }
     }
+}
+
+/// Whether a server that has read any of the request has read all of it.
+fn is_sent_at_once(request: &Request<Body>) -> bool {
+    let Body::Full(body) = request.body() else { return false };
+    let field = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len() + 4;
+    let head = request.uri().path().len() + request.headers().iter().map(field).sum::<usize>();
+    head + body.as_ref().map_or(0, Bytes::len) <= AT_ONCE_BYTES_MAX
 }

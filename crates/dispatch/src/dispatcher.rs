@@ -12,7 +12,7 @@ use tokio::{
     time::{Instant, sleep_until, timeout, timeout_at},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use types::{CallId, ErrorCode, Fault, ModelName, ModelSpec};
+use types::{CallId, ErrorCode, Fault, ModelKind, ModelName, ModelSpec};
 
 use crate::{Ask, Call, InFlight, Permit, call::Outgoing, lane::ModelLane, settle::settle};
 
@@ -120,12 +120,19 @@ impl Dispatcher {
         let once = !lane.spec().kind.runs_workers();
         let mut outgoing = Outgoing::new(call, deadline, once);
         let mut wait = WAIT_FIRST;
+        let mut may_repeat = is_harmless_twice(lane.spec());
         for attempt in 1.. {
             ask.wish.avoid = Some(permit.replica().id);
-            let fault = match self.attempt(permit, call_id, &mut outgoing, deadline).await {
+            let tried = self.attempt(permit, call_id, &mut outgoing, deadline, may_repeat).await;
+            let fault = match tried {
                 Attempt::Answered(response) => return Ok(response),
                 Attempt::Failed(fault) => return Err(fault),
                 Attempt::NotBegun(fault) => fault,
+                Attempt::Died(fault) => {
+                    // Once: a prompt that kills its worker must not kill one after the other.
+                    may_repeat = false;
+                    fault
+                }
             };
             let next_at = Instant::now() + wait;
             let is_last = attempt == ATTEMPTS_MAX || next_at >= deadline;
@@ -135,7 +142,7 @@ impl Dispatcher {
             if is_last || is_resting || !outgoing.can_be_sent() {
                 return Err(fault);
             }
-            tracing::debug!(model = %ask.model, %call_id, attempt, %fault, "call was not begun");
+            tracing::debug!(model = %ask.model, %call_id, attempt, %fault, "call is tried again");
             sleep_until(next_at).await;
             wait = (wait * 2).min(WAIT_MAX);
             permit = lane.acquire(&ask, deadline).await?;
@@ -149,6 +156,7 @@ impl Dispatcher {
         call_id: CallId,
         outgoing: &mut Outgoing,
         deadline: Instant,
+        may_repeat: bool,
     ) -> Attempt {
         let replica = permit.replica().clone();
         let mut in_flight = InFlight::new(permit, self.inner.fleet.clone(), call_id, deadline);
@@ -177,8 +185,11 @@ impl Dispatcher {
                 Attempt::NotBegun(fault)
             }
             Ok(Err(EndpointError { begun: Begun::Maybe, fault })) => {
+                if self.sees_death_of(&replica).await && may_repeat && outgoing.can_be_sent() {
+                    in_flight.repeated();
+                    return Attempt::Died(fault);
+                }
                 in_flight.given_up(Outcome::Failed(fault.code));
-                self.await_death_of(&replica).await;
                 Attempt::Failed(fault)
             }
             Err(_) => {
@@ -190,17 +201,17 @@ impl Dispatcher {
     }
 
     /// A worker that breaks off is usually dying. Until that is known, which takes the deployer
-    /// milliseconds, the caller's next call would go the same way.
-    async fn await_death_of(&self, replica: &Replica) {
-        let Some(mut views) = self.inner.fleet.watch(&replica.model) else { return };
+    /// milliseconds, the caller's next call would go the same way. Whether it died.
+    async fn sees_death_of(&self, replica: &Replica) -> bool {
+        let Some(mut views) = self.inner.fleet.watch(&replica.model) else { return false };
         if replica.manner == Manner::Declared {
-            return;
+            return false;
         }
         let is_gone = |view: &Arc<ModelView>| {
             !view.members.iter().any(|member| member.replica.id == replica.id)
         };
         // One that lives on has a reason of its own; its callers should not wait for it.
-        drop(timeout(DEATH_NOTICE_MAX, views.wait_for(is_gone)).await);
+        timeout(DEATH_NOTICE_MAX, views.wait_for(is_gone)).await.is_ok()
     }
 
     fn lane(&self, name: &ModelName) -> Result<Arc<ModelLane>, Fault> {
@@ -230,7 +241,14 @@ impl Dispatcher {
 enum Attempt {
     Answered(Response<Body>),
     NotBegun(Fault),
+    /// Its worker died before it answered, and may have begun; to try again does no harm.
+    Died(Fault),
     Failed(Fault),
+}
+
+/// Whether calls have no effect but their answers. Our own engine keeps nothing of them.
+fn is_harmless_twice(spec: &ModelSpec) -> bool {
+    spec.kind == ModelKind::Llm
 }
 
 async fn follow(

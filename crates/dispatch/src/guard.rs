@@ -30,6 +30,8 @@ pub struct InFlight {
     started: Instant,
     metrics: Arc<ModelMetrics>,
     outcome: Option<Outcome>,
+    /// Another attempt follows, which is counted in its place.
+    is_repeated: bool,
     /// Only for models that demand progress.
     progress: Option<ProgressWatch>,
     _counted: Held,
@@ -51,6 +53,7 @@ impl InFlight {
             started: Instant::now(),
             metrics,
             outcome: None,
+            is_repeated: false,
             progress,
         }
     }
@@ -99,6 +102,11 @@ impl InFlight {
         self.outcome = Some(outcome);
     }
 
+    /// It was given up and is tried again elsewhere; its code may still run.
+    pub(crate) fn repeated(mut self) {
+        self.is_repeated = true;
+    }
+
     /// It was not begun, so it does not count.
     pub(crate) fn not_begun(mut self) {
         self.permit = None;
@@ -113,8 +121,10 @@ impl Drop for InFlight {
             }
             return;
         };
-        let outcome = self.outcome.unwrap_or(Outcome::Cancelled);
-        self.metrics.call_ended(outcome, self.started.elapsed());
+        if !self.is_repeated {
+            let outcome = self.outcome.unwrap_or(Outcome::Cancelled);
+            self.metrics.call_ended(outcome, self.started.elapsed());
+        }
         // What never left runs nowhere, and nobody would report its end.
         if permit.replica().manner == Manner::Registered && self.sent.is_marked() {
             let worker = permit.replica().id;

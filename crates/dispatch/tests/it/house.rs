@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 use telemetry::metrics::Metrics;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::UnixListener,
+    net::{UnixListener, UnixStream},
     task::JoinHandle,
 };
 use tokio_util::sync::CancellationToken;
@@ -106,17 +106,28 @@ impl House {
 
     /// Registers a worker that gives every call this answer, word for word.
     pub(crate) fn register(&self, folder: &Path, answer: &'static str) -> Membership {
-        let path = folder.join("worker.sock");
-        let listener = UnixListener::bind(&path).unwrap();
+        self.register_as(&folder.join("worker.sock"), move |mut peer, _| async move {
+            let mut buffer = [0; 4096];
+            while peer.read(&mut buffer).await.is_ok_and(|bytes| bytes > 0) {
+                peer.write_all(answer.as_bytes()).await.unwrap();
+            }
+        })
+    }
+
+    /// Registers a worker that does this with each connection, which are counted from 1.
+    pub(crate) fn register_as<S>(
+        &self,
+        path: &Path,
+        serve: impl Fn(UnixStream, usize) -> S + Send + Sync + 'static,
+    ) -> Membership
+    where
+        S: Future<Output = ()> + Send + 'static,
+    {
+        let listener = UnixListener::bind(path).unwrap();
         tokio::spawn(async move {
-            loop {
-                let (mut peer, _) = listener.accept().await.unwrap();
-                tokio::spawn(async move {
-                    let mut buffer = [0; 4096];
-                    while peer.read(&mut buffer).await.is_ok_and(|bytes| bytes > 0) {
-                        peer.write_all(answer.as_bytes()).await.unwrap();
-                    }
-                });
+            for number in 1.. {
+                let (peer, _) = listener.accept().await.unwrap();
+                tokio::spawn(serve(peer, number));
             }
         });
         let description = Description {
@@ -130,7 +141,7 @@ impl House {
         let registration = Registration {
             model: self.model.clone(),
             version: "1".into(),
-            address: Address::Unix(path),
+            address: Address::Unix(path.to_owned()),
             token: None,
             description,
             launch_id: String::new(),

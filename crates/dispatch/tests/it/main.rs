@@ -1,6 +1,7 @@
 //! Stories of calls: who waits, who is refused, what is tried again, and when a place is free.
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
 
+mod dying;
 mod house;
 mod progress;
 
