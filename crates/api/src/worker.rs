@@ -29,6 +29,13 @@ pub const DRAIN_PATH: &str = "/-/drain";
 /// `POST` a [`Registration`] here, answered with a [`Membership`].
 pub const WORKERS_PATH: &str = "/internal/v1/workers";
 
+/// Exit status of a worker that cannot start and never will as things are: a broken model, a wrong
+/// setting (`EX_CONFIG` of `sysexits.h`). It is not started again.
+pub const EXIT_NEVER: u8 = 78;
+/// Exit status of a worker that cannot start for now, for lack of something that others may give
+/// back (`EX_TEMPFAIL`). It is started again after a while, without a count of failures.
+pub const EXIT_LATER: u8 = 75;
+
 /// How a route answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

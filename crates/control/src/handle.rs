@@ -63,7 +63,8 @@ impl Control {
     }
 
     /// Keeps this model's workers running from now on. For a model that runs already, a changed
-    /// spec replaces its workers, new ones first. The fleet must know the model; one that runs no
+    /// spec replaces its workers, new ones first, and the same spec starts again what was given up.
+    /// The fleet must know the model; one that runs no
     /// workers is ignored.
     ///
     /// # Errors

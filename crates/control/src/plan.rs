@@ -101,6 +101,8 @@ pub enum Step {
 pub enum Why {
     /// It ended, or never came to serve.
     Failed(String),
+    /// It ended and says that it would always do so.
+    Hopeless(String),
     /// A call on it does not end.
     Stuck,
     /// Somebody drained it.
@@ -178,6 +180,11 @@ impl Keeper {
         self.slots.sort_by_key(|slot| !slot.is_ready());
         self.slots.resize_with(wanted.workers as usize, Slot::new);
         self.wanted = wanted;
+    }
+
+    /// Starts again what was given up: the cause may have been mended.
+    pub fn try_again(&mut self) {
+        self.slots.iter_mut().filter(|slot| slot.is_given_up()).for_each(Slot::forgive);
     }
 
     /// Whether a worker has come to serve, or failed to, since the beginning.

@@ -174,10 +174,11 @@ impl ControlService {
         match self.models.get_mut(name) {
             Some(kept) if !runs => kept.leave(),
             Some(kept) if kept.is_leaving || kept.spec != spec => kept.change(spec, &self.fleet),
+            Some(kept) => kept.keeper.try_again(),
             None if runs => {
                 self.models.insert(name.clone(), Kept::new(name, spec, &self.fleet));
             }
-            Some(_) | None => {}
+            None => {}
         }
     }
 
@@ -252,6 +253,10 @@ impl ControlService {
         match why {
             Why::Failed(reason) => {
                 tracing::warn!(%model, launch_id = %launch, reason, "a worker failed");
+            }
+            Why::Hopeless(reason) => {
+                tracing::error!(%model, launch_id = %launch, reason, "a worker cannot start");
+                return;
             }
             Why::Stuck => {
                 tracing::warn!(%model, launch_id = %launch, "a worker is stuck and is replaced");

@@ -2,6 +2,7 @@
 
 use std::{fmt, os::unix::process::ExitStatusExt, process::ExitStatus};
 
+use api::worker::{EXIT_LATER, EXIT_NEVER};
 use nix::sys::signal::Signal;
 
 /// How a process ended.
@@ -11,6 +12,28 @@ pub enum ExitCause {
     Code(i32),
     /// This signal killed it.
     Signal(i32),
+}
+
+/// What a process that ended says about starting it again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Again {
+    /// Nothing, so it may help.
+    Soon,
+    /// It lacked something that may come.
+    Later,
+    /// It would end in the same way.
+    Never,
+}
+
+impl ExitCause {
+    /// What its exit status says.
+    pub fn again(self) -> Again {
+        match self {
+            Self::Code(code) if code == i32::from(EXIT_NEVER) => Again::Never,
+            Self::Code(code) if code == i32::from(EXIT_LATER) => Again::Later,
+            Self::Code(_) | Self::Signal(_) => Again::Soon,
+        }
+    }
 }
 
 impl From<ExitStatus> for ExitCause {
@@ -79,6 +102,15 @@ mod tests {
         assert_eq!(ExitCause::Code(3).to_string(), "exit code 3");
         assert_eq!(ExitCause::Signal(9).to_string(), "killed by signal 9 (SIGKILL)");
         assert_eq!(ExitCause::Signal(64).to_string(), "killed by signal 64");
+    }
+
+    #[test]
+    fn a_process_may_say_that_it_need_not_be_started_again() {
+        let again = |cause: ExitCause| cause.again();
+        assert_eq!(again(ExitCause::Code(78)), Again::Never);
+        assert_eq!(again(ExitCause::Code(75)), Again::Later);
+        assert_eq!(again(ExitCause::Code(1)), Again::Soon);
+        assert_eq!(again(ExitCause::Signal(75)), Again::Soon);
     }
 
     #[test]

@@ -11,7 +11,7 @@ pub mod local;
 pub mod python;
 
 pub use deployer::{DeployError, Deployer, LaunchId, Process, ProcessSpec, ProcessState};
-pub use exit::{Exit, ExitCause};
+pub use exit::{Again, Exit, ExitCause};
 pub use local::{Local, LocalService};
 
 #[cfg(test)]

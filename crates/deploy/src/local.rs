@@ -8,6 +8,7 @@ mod child;
 mod entry;
 mod flood;
 mod lines;
+mod progress;
 mod record;
 mod service;
 mod spawner;

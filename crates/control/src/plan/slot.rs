@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use deploy::LaunchId;
+use deploy::{Again, Exit, LaunchId};
 use policy::{
     backoff::Backoff,
     restart::{RestartLimits, Supervisor},
@@ -37,6 +37,8 @@ enum Tenure {
     Empty {
         not_before: Option<Instant>,
     },
+    /// To start another one would change nothing.
+    GivenUp,
     /// It has not registered yet.
     Starting(LaunchId),
     Serving(LaunchId),
@@ -53,6 +55,8 @@ enum Problem {
     Ended(String),
     /// None could be started.
     Refused(Refusal),
+    /// A process ended and says that the next one will too.
+    Hopeless(String),
 }
 
 impl Slot {
@@ -76,7 +80,7 @@ impl Slot {
 
     fn launch(&self) -> Option<&LaunchId> {
         match &self.tenure {
-            Tenure::Empty { .. } => None,
+            Tenure::Empty { .. } | Tenure::GivenUp => None,
             Tenure::Starting(launch) | Tenure::Serving(launch) | Tenure::Missing { launch, .. } => {
                 Some(launch)
             }
@@ -88,7 +92,11 @@ impl Slot {
     }
 
     pub(super) const fn is_empty(&self) -> bool {
-        matches!(self.tenure, Tenure::Empty { .. })
+        matches!(self.tenure, Tenure::Empty { .. } | Tenure::GivenUp)
+    }
+
+    pub(super) const fn is_given_up(&self) -> bool {
+        matches!(self.tenure, Tenure::GivenUp)
     }
 
     pub(super) const fn is_ready(&self) -> bool {
@@ -109,6 +117,10 @@ impl Slot {
     pub(super) fn failure(&self) -> Option<String> {
         match self.problem.as_ref()? {
             Problem::Refused(refusal) => Some(refusal.reason.clone()),
+            Problem::Hopeless(reason) => Some(format!(
+                "its worker cannot start, and is not tried again before the server or its \
+                 configuration is loaded anew: {reason}"
+            )),
             Problem::Ended(reason) => self.supervisor.crash_loop().map(|crash_loop| {
                 format!(
                     "its worker failed {} times in a row; the last time: {reason}",
@@ -147,7 +159,7 @@ impl Slot {
                 let seen = seen.iter().find(|seen| seen.launch == *launch).filter(runs)?;
                 seen.started.checked_add(wanted.start_timeout)
             }
-            Tenure::Serving(_) => None,
+            Tenure::Serving(_) | Tenure::GivenUp => None,
             Tenure::Missing { since, .. } => since.checked_add(wanted.rejoin_timeout),
         }
     }
@@ -180,14 +192,15 @@ impl Slot {
             }
             Standing::Unregistered => {
                 let reason = self.overdue(seen, wanted, now)?;
+                self.failed(reason.clone(), now, draw);
                 (None, SHORT_GRACE, Why::Failed(reason))
             }
-            Standing::Ended(exit) => (None, Duration::ZERO, Why::Failed(exit.to_string())),
+            Standing::Ended(exit) => (None, Duration::ZERO, self.ended(exit, now, draw)),
             Standing::Stuck(worker) => (Some(*worker), SHORT_GRACE, Why::Stuck),
             Standing::Draining(worker) => (Some(*worker), wanted.drain_grace, Why::Drained),
         };
         match &why {
-            Why::Failed(reason) => self.failed(reason.clone(), now, draw),
+            Why::Failed(_) | Why::Hopeless(_) => {}
             Why::Stuck | Why::Drained | Why::Superseded => self.vacate(),
         }
         Some(Step::Retire { launch, worker, grace, why })
@@ -209,7 +222,7 @@ impl Slot {
                 let late = now.saturating_duration_since(*since) >= wanted.rejoin_timeout;
                 late.then(|| "it runs, but sends no heartbeats".to_owned())
             }
-            Tenure::Empty { .. } | Tenure::Serving(_) => {
+            Tenure::Empty { .. } | Tenure::GivenUp | Tenure::Serving(_) => {
                 self.tenure = Tenure::Missing { launch: seen.launch.clone(), since: now };
                 None
             }
@@ -223,6 +236,21 @@ impl Slot {
             self.has_served = true;
             self.tenure = Tenure::Serving(launch);
         }
+    }
+
+    /// A process ended by itself.
+    fn ended(&mut self, exit: &Exit, now: Instant, draw: &mut dyn FnMut() -> u64) -> Why {
+        let reason = exit.to_string();
+        match exit.cause.again() {
+            Again::Soon => self.failed(reason.clone(), now, draw),
+            Again::Later => self.refused(Refusal { reason: reason.clone(), no_room: false }, now),
+            Again::Never => {
+                self.problem = Some(Problem::Hopeless(reason.clone()));
+                self.tenure = Tenure::GivenUp;
+                return Why::Hopeless(reason);
+            }
+        }
+        Why::Failed(reason)
     }
 
     fn failed(&mut self, reason: String, now: Instant, draw: &mut dyn FnMut() -> u64) {

@@ -3,12 +3,10 @@
 //! Processes are called `a`, `b`, … in the order of their starts. A retired one is `gone` only when
 //! a line says so.
 
-use std::time::{Duration, Instant};
+mod story;
 
-use deploy::{Exit, ExitCause, LaunchId};
-use types::WorkerId;
-
-use super::{Keeper, Outlook, Refusal, Seen, Standing, Step, Wanted};
+use super::{Keeper, Outlook};
+use story::{Story, check, wanted};
 
 #[test]
 fn the_wanted_number_of_workers_is_started_and_kept() {
@@ -225,6 +223,54 @@ fn a_start_that_cannot_be_begun_is_told_at_once_and_tried_now_and_then() {
 }
 
 #[test]
+fn a_worker_that_says_that_it_never_will_start_is_given_up_until_somebody_asks_again() {
+    check(
+        1,
+        "
+        look         => start a        | starting
+        never a      => retire a in 0s | failing
+        gone a       =>                | failing
+        after 9000s  =>                | failing
+        again        => start b        | starting
+        never b      => retire b in 0s | failing
+        restart      => start c        | starting
+        ready c      =>                | ready
+        again        =>                | ready
+    ",
+    );
+}
+
+#[test]
+fn a_worker_that_says_that_it_may_start_later_is_told_at_once_and_tried_now_and_then() {
+    check(
+        1,
+        "
+        look      => start a        | starting
+        later a   => retire a in 0s | failing
+        after 29s =>                | failing
+        after 1s  => start b        | failing
+        ready b   =>                | ready
+    ",
+    );
+}
+
+#[test]
+fn a_restart_that_never_will_succeed_keeps_the_old_workers() {
+    check(
+        1,
+        "
+        look        => start a        | starting
+        ready a     =>                | ready
+        restart     => start b        | starting
+        never b     => retire b in 0s | failing
+        after 9000s =>                | failing
+        restart     => start c        | starting
+        ready c     => retire a in 60s | ready
+    ",
+    );
+}
+
+#[test]
 fn fewer_workers_are_drained_and_those_go_first_that_do_not_serve() {
     check(
         3,
@@ -297,146 +343,4 @@ fn the_first_load_is_over_with_the_first_success_or_failure() {
         story.plan();
         assert_eq!(story.keeper.first_load_is_over(), over, "{end}");
     }
-}
-
-#[track_caller]
-fn check(workers: u32, lines: &str) {
-    let mut story = Story::new(workers);
-    for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        story.line(line);
-    }
-}
-
-fn wanted(workers: u32) -> Wanted {
-    Wanted {
-        workers,
-        generation: 1,
-        start_timeout: Duration::from_secs(10),
-        rejoin_timeout: Duration::from_secs(3),
-        drain_grace: Duration::from_secs(60),
-    }
-}
-
-struct Story {
-    keeper: Keeper,
-    seen: Vec<Seen>,
-    names: Vec<LaunchId>,
-    now: Instant,
-    draws: u64,
-}
-
-impl Story {
-    fn new(workers: u32) -> Self {
-        Self {
-            keeper: Keeper::new("m".parse().unwrap(), wanted(workers)),
-            seen: Vec::new(),
-            names: Vec::new(),
-            now: Instant::now(),
-            draws: 0,
-        }
-    }
-
-    #[track_caller]
-    fn line(&mut self, line: &str) {
-        let (event, expected) = line.split_once("=>").expect("an arrow");
-        let (steps, outlook) = expected.split_once('|').expect("an outlook");
-        self.happen(event.trim());
-        let (told_steps, told_outlook) = self.plan();
-        let word = match told_outlook {
-            Outlook::Starting => "starting",
-            Outlook::Ready => "ready",
-            Outlook::Failing { .. } => "failing",
-        };
-        assert_eq!((told_steps.as_str(), word), (steps.trim(), outlook.trim()), "in `{line}`");
-    }
-
-    /// Plans, does what the plan says, and tells the steps.
-    fn plan(&mut self) -> (String, Outlook) {
-        let mut draw = || {
-            self.draws += 1;
-            self.draws << 16
-        };
-        let plan = self.keeper.plan(&self.seen, self.now, &mut draw);
-        assert!(plan.wake_at.is_none_or(|at| at > self.now), "a plan never asks to plan at once");
-        let told: Vec<_> = plan.steps.into_iter().map(|step| self.perform(step)).collect();
-        (told.join(", "), plan.outlook)
-    }
-
-    fn perform(&mut self, step: Step) -> String {
-        match step {
-            Step::Start { launch, generation } => {
-                self.names.push(launch.clone());
-                let standing = Standing::Unregistered;
-                let told = format!("start {}", self.name(&launch));
-                self.seen.push(Seen { launch, generation, started: self.now, standing });
-                told
-            }
-            Step::Retire { launch, grace, .. } => {
-                let told = format!("retire {} in {}s", self.name(&launch), grace.as_secs());
-                self.stand(&launch, Standing::Retiring);
-                told
-            }
-        }
-    }
-
-    fn happen(&mut self, event: &str) {
-        let (verb, object) = event.split_once(' ').unwrap_or((event, ""));
-        let worker = WorkerId::new(uuid_of(object));
-        match verb {
-            "look" => {}
-            "after" => {
-                let seconds = object.trim_end_matches('s').parse().expect("seconds");
-                self.now += Duration::from_secs(seconds);
-            }
-            "restart" => {
-                let wanted = self.keeper.wanted().clone();
-                self.keeper.want(Wanted { generation: wanted.generation + 1, ..wanted });
-            }
-            "workers" => {
-                let workers = object.parse().expect("a number");
-                self.keeper.want(Wanted { workers, ..self.keeper.wanted().clone() });
-            }
-            "ready" => self.stand(&self.launch(object), Standing::Ready(worker)),
-            "stuck" => self.stand(&self.launch(object), Standing::Stuck(worker)),
-            "drained" => self.stand(&self.launch(object), Standing::Draining(worker)),
-            "lost" => self.stand(&self.launch(object), Standing::Unregistered),
-            "launching" => self.stand(&self.launch(object), Standing::Launching),
-            "ended" => {
-                let last_lines = vec![format!("ImportError: no {object}")];
-                let exit = Exit { cause: ExitCause::Code(1), last_lines };
-                self.stand(&self.launch(object), Standing::Ended(exit));
-            }
-            "refused" | "no-room" => {
-                let refusal = Refusal { reason: "no".into(), no_room: verb == "no-room" };
-                let launch = self.launch(object);
-                self.keeper.refused(&launch, refusal, self.now);
-                self.seen.retain(|seen| seen.launch != launch);
-            }
-            "gone" => {
-                let launch = self.launch(object);
-                self.seen.retain(|seen| seen.launch != launch);
-            }
-            other => panic!("`{other}` is no event"),
-        }
-    }
-
-    fn stand(&mut self, launch: &LaunchId, standing: Standing) {
-        let seen = self.seen.iter_mut().find(|seen| seen.launch == *launch);
-        seen.expect("a process that is seen").standing = standing;
-    }
-
-    /// `a` is the first process that was started, `b` the second.
-    fn launch(&self, name: &str) -> LaunchId {
-        let index = name.bytes().next().expect("a name") - b'a';
-        self.names[usize::from(index)].clone()
-    }
-
-    fn name(&self, launch: &LaunchId) -> char {
-        let index = self.names.iter().position(|known| known == launch).expect("a known launch");
-        char::from(b'a' + u8::try_from(index).expect("few processes"))
-    }
-}
-
-fn uuid_of(name: &str) -> uuid::Uuid {
-    uuid::Uuid::from_u128(name.bytes().map(u128::from).sum())
 }

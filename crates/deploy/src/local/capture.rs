@@ -17,6 +17,7 @@ use types::ModelName;
 use super::{
     flood::{FloodGate, Verdict},
     lines::LineSplitter,
+    progress::Progress,
     record::Record,
 };
 use crate::LaunchId;
@@ -101,16 +102,24 @@ struct Notebook {
     source: Source,
     last: VecDeque<String>,
     gate: FloodGate,
+    progress: Progress,
 }
 
 impl Notebook {
     fn new(source: Source) -> Self {
         let gate = FloodGate::new(Instant::now());
-        Self { source, last: VecDeque::with_capacity(LAST_LINES), gate }
+        let last = VecDeque::with_capacity(LAST_LINES);
+        Self { source, last, gate, progress: Progress::default() }
     }
 
     fn write(&mut self, stream: &'static str, line: &str) {
         let record = Record::parse(line);
+        if let Some(percent) = record.percent {
+            self.show(percent, false, &record.message);
+            if !self.progress.is_news(percent) {
+                return;
+            }
+        }
         match self.gate.judge(Instant::now()) {
             Verdict::LeaveOut => {}
             Verdict::Log => self.log(stream, &record),
@@ -130,7 +139,18 @@ impl Notebook {
             0 => {}
             held => self.confess(held),
         }
+        if self.progress.is_open() {
+            self.show(0.0, true, "");
+        }
         self.last.into()
+    }
+
+    /// Tells whoever shows bars: crate `telemetry` knows this target, and makes no line of it.
+    fn show(&self, percent: f64, over: bool, what: &str) {
+        let Source { model, launch, .. } = &self.source;
+        tracing::info!(
+            target: "worker::progress", %model, launch_id = %launch, percent, over, "{what}"
+        );
     }
 
     fn confess(&self, held: u64) {

@@ -8,6 +8,8 @@ use tracing::Level;
 pub(super) struct Record {
     pub(super) level: Level,
     pub(super) message: String,
+    /// How far it has come with what the message says, 0 to 100, if it says so.
+    pub(super) percent: Option<f64>,
     /// What else the worker wrote into its record, as a JSON object; empty for plain lines.
     pub(super) fields: String,
 }
@@ -23,6 +25,7 @@ impl Record {
             .unwrap_or_else(|| Self {
                 level: Level::INFO,
                 message: line.to_owned(),
+                percent: None,
                 fields: String::new(),
             })
     }
@@ -38,11 +41,13 @@ impl Record {
         for known in ["level", "timestamp", "model", "launch_id"] {
             object.shift_remove(known);
         }
+        let percent = object.get("percent").and_then(Value::as_f64);
+        let percent = percent.map(|percent| percent.clamp(0.0, 100.0));
         let fields = match object.is_empty() {
             true => String::new(),
             false => Value::Object(object).to_string(),
         };
-        Some(Self { level, message, fields })
+        Some(Self { level, message, percent, fields })
     }
 }
 
@@ -84,9 +89,21 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_record_may_say_how_far_its_worker_has_come() {
+        for (line, percent) in [
+            (r#"{"level":"INFO","message":"packing","percent":12.5}"#, Some(12.5)),
+            (r#"{"level":"INFO","message":"packing","percent":101}"#, Some(100.0)),
+            (r#"{"level":"INFO","message":"packing","percent":"much"}"#, None),
+            ("50%", None),
+        ] {
+            assert_eq!(Record::parse(line).percent, percent, "{line}");
+        }
+    }
+
     #[track_caller]
     fn check(line: &str, (level, message, fields): (Level, &str, &str)) {
-        let told = Record { level, message: message.to_owned(), fields: fields.to_owned() };
-        assert_eq!(Record::parse(line), told);
+        let (message, fields) = (message.to_owned(), fields.to_owned());
+        assert_eq!(Record::parse(line), Record { level, message, percent: None, fields });
     }
 }
