@@ -7,16 +7,26 @@
 mod clock;
 mod file;
 mod levels;
+mod progress;
 mod sink;
 mod text;
 
-use std::{io, path::PathBuf};
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+};
 
 use tracing::Dispatch;
-use tracing_subscriber::{Layer, Registry, fmt, layer::SubscriberExt};
+use tracing_subscriber::{
+    Layer, Registry,
+    filter::{LevelFilter, Targets},
+    fmt,
+    layer::SubscriberExt,
+};
 
 use self::{
     clock::Rfc3339,
+    progress::{Bars, PROGRESS_TARGET},
     sink::{Sink, Sinks},
     text::{TextEvent, TextFields},
 };
@@ -103,11 +113,19 @@ pub fn open(
             file::open(path).map_err(|source| LogError::File { path: path.clone(), source })?;
         sinks.push(Sink::start("log-file", file, lines_dropped.clone(), notice));
     }
-    sinks.push(Sink::start("log-stdout", io::stdout(), lines_dropped, notice));
+    let bars = Bars::of_terminal();
+    let stdout: Box<dyn Write + Send> = match &bars {
+        Some(bars) => Box::new(bars.beside(io::stdout())),
+        None => Box::new(io::stdout()),
+    };
+    sinks.push(Sink::start("log-stdout", stdout, lines_dropped, notice));
     let sinks = Sinks::new(sinks.into_iter().collect::<io::Result<_>>().map_err(LogError::Thread)?);
 
-    let layer = settings.format.layer(sinks.clone()).with_filter(settings.levels.targets());
-    Ok((Dispatch::new(Registry::default().with(layer)), LogGuard(sinks)))
+    let lines = settings.levels.targets().with_target(PROGRESS_TARGET, LevelFilter::OFF);
+    let lines = settings.format.layer(sinks.clone()).with_filter(lines);
+    let progress = Targets::new().with_target(PROGRESS_TARGET, LevelFilter::INFO);
+    let bars = bars.map(|bars| bars.with_filter(progress));
+    Ok((Dispatch::new(Registry::default().with(lines).with(bars)), LogGuard(sinks)))
 }
 
 impl LogFormat {
