@@ -235,6 +235,12 @@ pub(crate) struct PartMut<'a> {
 }
 
 impl PartMut<'_> {
+    /// Forgets what another sequence has left here.
+    pub(crate) fn clear(&mut self) {
+        self.tiles.fill(0);
+        self.scales.fill(0);
+    }
+
     /// Stores the key or value of the token in place `slot`.
     #[inline(always)]
     pub(crate) fn put(&mut self, slot: usize, values: &[f32]) {

@@ -7,7 +7,7 @@ use crate::{
     activations::Activations,
     gemm::{self, Panel},
     isa::multiversion,
-    kv::{HEAD_DIM_MAX, HeadShape, KvCache, Part, SharedLayer},
+    kv::{BLOCK_TOKENS, HEAD_DIM_MAX, HeadShape, KvCache, Part, SharedLayer},
     linear::Linear,
     norm::{self, RmsNorm},
     queries::{Queries, SharedQueries},
@@ -121,8 +121,16 @@ multiversion! {
                     // SAFETY: as said above.
                     Some(unsafe { job.cache.part(piece.block, head, Part::Keys) })
                 }
-                // SAFETY: as said above.
-                Some(head) => Some(unsafe { job.cache.part(piece.block, head - kv_heads, Part::Values) }),
+                Some(head) => {
+                    // SAFETY: as said above.
+                    let mut part = unsafe { job.cache.part(piece.block, head - kv_heads, Part::Values) };
+                    // Values behind the last token weigh nothing, but nothing times infinity is no number.
+                    let is_begun = piece.slot > 0 || piece.row < rows.start;
+                    if !is_begun && piece.length < BLOCK_TOKENS {
+                        part.clear();
+                    }
+                    Some(part)
+                }
             };
             for row in piece.row.max(rows.start)..(piece.row + piece.length).min(rows.end) {
                 let token = row - place.row;

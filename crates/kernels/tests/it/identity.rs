@@ -182,6 +182,26 @@ fn long_sequences_have_the_same_bits_in_chunks_that_straddle_groups() {
 }
 
 #[test]
+fn what_a_block_held_before_leaves_no_trace() {
+    let sound = &sequences(&[40])[0];
+    let broken = [f32::NAN, f32::INFINITY].map(|value| vec![vec![value; HIDDEN]; 64]);
+    for (isa, kv) in isas().flat_map(|isa| [KvFormat::Bf16, KvFormat::Int8].map(|kv| (isa, kv))) {
+        let layer = Layer::new(cpu(isa, 2), WeightFormat::Bf16, kv, Mask::Causal);
+        let mut cache = KvCache::new(kv, SHAPE, 1, 2).unwrap();
+        let mut run = |input: &[Vec<f32>]| {
+            let span = Span { position: 0, length: input.len(), blocks: &[0, 1] };
+            let spans = Spans::new(&cache, [span]).unwrap();
+            bits(&values(&layer.step(input, &spans, &mut cache)))
+        };
+        let expected = run(sound);
+        for broken in &broken {
+            run(broken);
+            assert!(run(sound) == expected, "{isa} {kv}");
+        }
+    }
+}
+
+#[test]
 fn a_decode_step_has_the_bits_of_a_prefill() {
     for format in FORMATS {
         same_in_any_company(&[70, 40], &[33, 1, 1, 1], (format, KvFormat::Bf16, Mask::Causal));
