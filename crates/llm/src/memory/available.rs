@@ -1,4 +1,5 @@
-//! What the system still has for us: the machine's memory, and the limit of the control group.
+//! What the system still has for us: the machine's memory, and the limits of the control groups and of
+//! this process.
 
 use std::{
     fs,
@@ -21,18 +22,24 @@ pub struct Available {
 
 /// The files of one version of control groups.
 struct Dialect {
-    limit: &'static str,
+    /// What must not be exceeded; the least of them holds.
+    limits: &'static [&'static str],
     used: &'static str,
-    /// The line of `memory.stat` that counts what the kernel would give back first.
-    reclaimable: &'static str,
+    /// The lines of `memory.stat` that count copies of files. The kernel gives them back when memory is
+    /// short, those in frequent use as well: packed weights that were read at an earlier start are such.
+    reclaimable: [&'static str; 2],
 }
 
-const V2: Dialect =
-    Dialect { limit: "memory.max", used: "memory.current", reclaimable: "inactive_file" };
+const V2: Dialect = Dialect {
+    // A group above `memory.high` is not killed, but slowed down until it is of no use.
+    limits: &["memory.max", "memory.high"],
+    used: "memory.current",
+    reclaimable: ["inactive_file", "active_file"],
+};
 const V1: Dialect = Dialect {
-    limit: "memory.limit_in_bytes",
+    limits: &["memory.limit_in_bytes"],
     used: "memory.usage_in_bytes",
-    reclaimable: "total_inactive_file",
+    reclaimable: ["total_inactive_file", "total_active_file"],
 };
 
 impl Available {
@@ -45,15 +52,33 @@ impl Available {
         let machine = free_in_machine(proc);
         let groups = fs::read_to_string(proc.join("self/cgroup")).unwrap_or_default();
         let in_groups = groups.lines().flat_map(|line| in_group(line, cgroup));
-        machine.into_iter().chain(in_groups).min_by_key(|available| available.bytes)
+        let of_process = left_in_process(proc);
+        let all = machine.into_iter().chain(of_process).chain(in_groups);
+        all.min_by_key(|available| available.bytes)
     }
 }
 
 fn free_in_machine(proc: &Path) -> Option<Available> {
-    let text = fs::read_to_string(proc.join("meminfo")).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(Available { bytes: kibibytes * 1024, bound: "of the machine's memory is free".into() })
+    let bytes = kibibytes(&proc.join("meminfo"), "MemAvailable:")? * 1024;
+    Some(Available { bytes, bound: "of the machine's memory is free".into() })
+}
+
+/// What the limit of the address space leaves, which `memory_mb_max` and `ulimit -v` set.
+fn left_in_process(proc: &Path) -> Option<Available> {
+    let limits = fs::read_to_string(proc.join("self/limits")).ok()?;
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max address space"))?;
+    // The one that holds comes before the one to which it may be raised; none is `unlimited`.
+    let limit: u64 = line.split_whitespace().next()?.parse().ok()?;
+    let used = kibibytes(&proc.join("self/status"), "VmSize:")? * 1024;
+    let bound = format!("is left of the {} that this process may map", spoken(limit));
+    Some(Available { bytes: limit.saturating_sub(used), bound })
+}
+
+/// The number of a line such as `VmSize:   1234 kB`.
+fn kibibytes(file: &Path, name: &str) -> Option<u64> {
+    let text = fs::read_to_string(file).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    line.trim().strip_suffix("kB")?.trim().parse().ok()
 }
 
 /// What the groups leave that a line of `/proc/self/cgroup` names: `4:memory:/a/b` or `0::/a/b`.
@@ -77,16 +102,17 @@ fn in_group(line: &str, cgroup: &Path) -> Vec<Available> {
 }
 
 fn left_in(dir: &Path, dialect: &Dialect) -> Option<Available> {
-    let read = |name| fs::read_to_string(dir.join(name)).ok();
+    let read = |name: &str| fs::read_to_string(dir.join(name)).ok();
     // No limit is written `max` in one version, and as a number beyond all memory in the other.
-    let limit: u64 = read(dialect.limit)?.trim().parse().ok()?;
+    let limits = dialect.limits.iter().filter_map(|name| read(name)?.trim().parse::<u64>().ok());
+    let limit = limits.min()?;
     let used: u64 = read(dialect.used)?.trim().parse().ok()?;
     let stat = read("memory.stat").unwrap_or_default();
-    let reclaimable = stat.lines().find_map(|line| {
+    let reclaimable = stat.lines().filter_map(|line| {
         let (name, bytes) = line.split_once(' ')?;
-        (name == dialect.reclaimable).then(|| bytes.trim().parse::<u64>().ok())?
+        dialect.reclaimable.contains(&name).then(|| bytes.trim().parse::<u64>().ok())?
     });
-    let used = used.saturating_sub(reclaimable.unwrap_or(0));
+    let used = used.saturating_sub(reclaimable.sum());
     let bound = format!("is left of the {} that this group of processes may use", spoken(limit));
     Some(Available { bytes: limit.saturating_sub(used), bound })
 }

@@ -44,10 +44,21 @@ fn the_tightest_of_the_groups_around_us_counts_and_cache_is_no_use() {
         ("a/memory.current", "1\n".into()),
         ("memory.max", format!("{}\n", 4 * GIB)),
         ("memory.current", format!("{}\n", 3 * GIB)),
-        ("memory.stat", format!("anon 5\ninactive_file {GIB}\n")),
+        ("memory.stat", format!("anon 5\ninactive_file {GIB}\nactive_file {}\n", GIB / 2)),
     ]);
-    let bound = check(&proc("0::/a/b\n"), cgroup.path(), 2 * GIB);
+    let bound = check(&proc("0::/a/b\n"), cgroup.path(), 2 * GIB + GIB / 2);
     assert_eq!(bound, "is left of the 4.00 GiB that this group of processes may use");
+}
+
+#[test]
+fn a_limit_that_only_slows_down_counts_too() {
+    let cgroup = files(&[
+        ("memory.max", format!("{}\n", 6 * GIB)),
+        ("memory.high", format!("{}\n", 5 * GIB)),
+        ("memory.current", format!("{GIB}\n")),
+    ]);
+    let bound = check(&proc("0::/\n"), cgroup.path(), 4 * GIB);
+    assert_eq!(bound, "is left of the 5.00 GiB that this group of processes may use");
 }
 
 #[test]
@@ -59,4 +70,23 @@ fn the_older_kind_of_groups_is_understood() {
         ("memory/memory.usage_in_bytes", "0\n".into()),
     ]);
     check(&proc("5:devices:/\n4:memory:/a\n0::/\n"), cgroup.path(), 2 * GIB);
+}
+
+#[test]
+fn the_limit_of_this_process_counts() {
+    let limits = |soft: u64| {
+        format!(
+            "Limit  Soft Limit  Hard Limit  Units\nMax address space  {soft}  unlimited  bytes\n"
+        )
+    };
+    let of = |limits: String| {
+        let meminfo = format!("MemAvailable:   {} kB\n", 8 * GIB / 1024);
+        let status = format!("Name:\tmodelyard\nVmSize:\t {} kB\n", GIB / 1024);
+        files(&[("meminfo", meminfo), ("self/limits", limits), ("self/status", status)])
+    };
+    let nothing = tempfile::tempdir().unwrap();
+    let bound = check(&of(limits(3 * GIB)), nothing.path(), 2 * GIB);
+    assert_eq!(bound, "is left of the 3.00 GiB that this process may map");
+    check(&of(limits(GIB / 2)), nothing.path(), 0);
+    check(&of("Max address space  unlimited  unlimited  bytes\n".into()), nothing.path(), 8 * GIB);
 }
