@@ -89,8 +89,8 @@ fn bf16_is_at_least_as_close_to_f32_as_the_reference_in_bf16() {
     }
 }
 
-/// Random models as small as these amplify every rounding; a large one is measured by hand, see
-/// `docs/benchmarks.md`. This finds what is wrong, not what is coarse.
+/// Random models as small as these amplify every rounding; `examples/quality.rs` measures a large one.
+/// This finds what is wrong, not what is coarse.
 #[test]
 fn eight_bits_stay_close_to_f32() {
     let least = [
