@@ -7,7 +7,7 @@ from pathlib import Path
 
 from suite.clients import echoes
 from suite.contender import Contender
-from suite.places import PEERS, python_of, tool
+from suite.places import PEERS, program, python_of, tool
 from suite.processes import Process, free_port, running, scratch
 
 _READY_SECONDS_MAX = 60
@@ -75,17 +75,26 @@ def ray(mode: str) -> Contender:
 
 
 @contextmanager
+def upstream() -> Iterator[int]:
+    """The port of a server that answers every request at once."""
+    port = free_port()
+    with running([program("mock-upstream"), f"127.0.0.1:{port}"]) as process:
+        _ready(process, f"http://127.0.0.1:{port}/")
+        yield port
+
+
+@contextmanager
 def nginx(upstream: int) -> Iterator[tuple[str, Process]]:
     """nginx in front of a port, with kept connections on both sides."""
-    program = tool("nginx")
-    if program is None:
+    nginx = tool("nginx")
+    if nginx is None:
         raise RuntimeError("nginx is not installed; run: apt-get install nginx-light")
     port = free_port()
     with scratch() as folder:
         config = folder / "nginx.conf"
         config.write_text(_nginx_config(folder, port, upstream))
         words = ["-p", str(folder), "-c", str(config), "-e", str(folder / "error.log")]
-        with running([program, *words], folder=folder) as process:
+        with running([nginx, *words], folder=folder) as process:
             yield _ready(process, f"http://127.0.0.1:{port}/"), process
 
 
@@ -110,7 +119,7 @@ http {{
     keepalive_requests 100000000;
     upstream mock {{
         server 127.0.0.1:{upstream};
-        keepalive 256;
+        keepalive 1024;
         keepalive_requests 100000000;
     }}
     server {{

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from suite import clients, ours, peers, proc
 from suite.figures import Results, at_most, cell, judged, table
 from suite.places import program
-from suite.processes import Process, free_port, running
+from suite.processes import Process
 from suite.session import Session
 
 TITLE = "The gateway in front of an upstream that answers at once"
@@ -111,10 +111,8 @@ def _cost(session: Session, number: int, road: _Road) -> None:
 @contextmanager
 def _roads() -> Iterator[list[_Road]]:
     with ExitStack() as stack:
-        port = free_port()
+        port = stack.enter_context(peers.upstream())
         direct = f"http://127.0.0.1:{port}/"
-        mock = stack.enter_context(running([program("mock-upstream"), f"127.0.0.1:{port}"]))
-        mock.wait_until(lambda: clients.echoes(direct), seconds_max=10)
         nginx_url, nginx = stack.enter_context(peers.nginx(port))
         http = stack.enter_context(ours.serving({"upstream": _http_model(direct)}))
         worker = stack.enter_context(ours.serving({"upstream": _command_model()}))
