@@ -94,6 +94,9 @@ pub enum Row<'a> {
     Argmax(TokenId),
     /// To [`Output::Logits`]: as many as the vocabulary has tokens.
     Logits(&'a mut [f32]),
+    /// No logit is a number: this sequence cannot go on, and must be aborted before
+    /// [`Engine::settle`](crate::Engine::settle), or it runs again. The others of the batch are well.
+    NotANumber,
 }
 
 /// Why a batch could not be run.

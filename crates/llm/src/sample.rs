@@ -1,13 +1,14 @@
 //! Choosing the tokens of one step, on several threads where that takes long.
 
-use std::thread;
+use std::io;
 
 use engine::{Engine, Sampled, Sampler, SequenceId};
+use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::generation::Guidance;
 
 /// Logits that one more thread is worth: to look at as many takes some tenths of a millisecond, to
-/// start a thread less than one.
+/// wake a thread and to wait for it less than one.
 const LOGITS_PER_THREAD: usize = 128 * 1024;
 
 /// One token to be chosen.
@@ -20,28 +21,48 @@ pub(crate) struct Choosing<'a> {
 }
 
 /// Chooses tokens. Each thread has a sampler with working space of its own.
-pub(crate) struct Samplers(Vec<Sampler>);
+pub(crate) struct Samplers {
+    samplers: Vec<Sampler>,
+    /// Threads beside the one that asks; they live as long as this, for starting one at each step
+    /// would cost more than many a step has to choose. `None` if that one does it alone.
+    pool: Option<ThreadPool>,
+}
 
 impl Samplers {
-    pub(crate) fn new(threads: usize) -> Self {
-        Self((0..threads.max(1)).map(|_| Sampler::new()).collect())
+    /// With so many threads, the one that asks included.
+    pub(crate) fn new(threads: usize) -> Result<Self, io::Error> {
+        let samplers = (0..threads.max(1)).map(|_| Sampler::new()).collect();
+        let pool = || {
+            ThreadPoolBuilder::new()
+                .num_threads(threads - 1)
+                .thread_name(|number| format!("sampler-{number}"))
+                .build()
+                .map_err(io::Error::other)
+        };
+        let pool = (threads > 1).then(pool).transpose()?;
+        Ok(Self { samplers, pool })
     }
 
     /// Chooses all of them.
     pub(crate) fn choose(&mut self, engine: &Engine, rows: &mut [Choosing<'_>]) {
         let logits: usize = rows.iter().map(|row| row.logits.len()).sum();
-        let threads = (logits / LOGITS_PER_THREAD).clamp(1, self.0.len().min(rows.len()).max(1));
+        let most = self.samplers.len().min(rows.len()).max(1);
+        let threads = (logits / LOGITS_PER_THREAD).clamp(1, most);
         let share = rows.len().div_ceil(threads).max(1);
-        let mut shares = self.0.iter_mut().zip(rows.chunks_mut(share));
-        let mine = shares.next();
-        thread::scope(|scope| {
-            for (sampler, rows) in shares {
-                scope.spawn(move || rows.iter_mut().for_each(|row| row.choose(engine, sampler)));
-            }
-            if let Some((sampler, rows)) = mine {
-                rows.iter_mut().for_each(|row| row.choose(engine, sampler));
-            }
-        });
+        let mut shares = self.samplers.iter_mut().zip(rows.chunks_mut(share));
+        let Some((sampler, mine)) = shares.next() else { return };
+        let work = |sampler: &mut Sampler, rows: &mut [Choosing<'_>]| {
+            rows.iter_mut().for_each(|row| row.choose(engine, sampler));
+        };
+        match &self.pool {
+            Some(pool) if threads > 1 => pool.in_place_scope(|scope| {
+                for (sampler, rows) in shares {
+                    scope.spawn(move |_| work(sampler, rows));
+                }
+                work(sampler, mine);
+            }),
+            _ => work(sampler, mine),
+        }
     }
 }
 

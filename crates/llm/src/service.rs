@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::{
     generation::{Generation, Item, Tokens},
     metrics::Meter,
+    sample::Samplers,
     step::StepLoop,
 };
 
@@ -72,7 +73,7 @@ pub struct Ending(oneshot::Receiver<Result<(), String>>);
 /// Starts the loop on a thread of its own.
 ///
 /// # Errors
-/// If the system refuses the thread.
+/// If the system refuses a thread.
 pub fn start(
     runner: Box<dyn ModelRunner>,
     settings: &ServiceSettings,
@@ -81,8 +82,8 @@ pub fn start(
     let (ended, ending) = oneshot::channel();
     let meter = Arc::new(Meter::default());
     let engine = Engine::new(settings.engine);
-    let step_loop =
-        StepLoop::new(engine, runner, inbox, meter.clone(), settings.sampling_threads.max(1));
+    let samplers = Samplers::new(settings.sampling_threads)?;
+    let step_loop = StepLoop::new(engine, runner, inbox, meter.clone(), samplers);
     thread::Builder::new().name("engine".into()).spawn(move || {
         // A panic takes its sequences with it: their readers see their channels close.
         let outcome = catch_unwind(AssertUnwindSafe(|| step_loop.run()));

@@ -23,6 +23,9 @@ use crate::{
 /// `progress_timeout` of seconds never takes a long answer, or a long prompt, for a stuck call.
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 
+/// Why a sequence ends whose logits are no numbers.
+const NOT_A_NUMBER: &str = "no logit of the model is a number here; its weights may be damaged";
+
 /// The owner of everything that a step needs. `run` consumes it.
 pub(crate) struct StepLoop {
     engine: Engine,
@@ -55,9 +58,8 @@ impl StepLoop {
         runner: Box<dyn ModelRunner>,
         commands: Receiver<Command>,
         meter: Arc<Meter>,
-        sampling_threads: usize,
+        samplers: Samplers,
     ) -> Self {
-        let samplers = Samplers::new(sampling_threads);
         Self { engine, runner, samplers, live: HashMap::new(), commands, meter }
     }
 
@@ -279,8 +281,7 @@ fn choose(
     rows: Vec<Row<'_>>,
 ) -> Chosen {
     let mut sampled: Vec<Option<Sampled>> = Vec::with_capacity(rows.len());
-    let mut places = Vec::new();
-    let mut open = Vec::new();
+    let (mut places, mut open, mut failed) = (Vec::new(), Vec::new(), Vec::new());
     for (chunk, row) in batch.chunks.iter().zip(rows) {
         let logits = match row {
             Row::Logits(logits) if chunk.output == Output::Logits => logits,
@@ -292,6 +293,11 @@ fn choose(
                 sampled.push(None);
                 continue;
             }
+            Row::NotANumber => {
+                sampled.push(None);
+                failed.push((chunk.sequence, NOT_A_NUMBER.to_owned()));
+                continue;
+            }
         };
         let sequence = chunk.sequence;
         let guidance = live.get_mut(&sequence).and_then(|live| live.controls.guidance.take());
@@ -300,7 +306,6 @@ fn choose(
         open.push(Choosing { sequence, logits, guidance, chosen: Err(String::new()) });
     }
     samplers.choose(engine, &mut open);
-    let mut failed = Vec::new();
     for (place, row) in places.into_iter().zip(open) {
         if let Some(live) = live.get_mut(&row.sequence) {
             live.controls.guidance = row.guidance;

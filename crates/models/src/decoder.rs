@@ -107,7 +107,7 @@ impl Decoder {
     }
 
     /// The head, over the last rows of those chunks that ask for something.
-    fn predict(&mut self, batch: &Batch, spans: &Spans) -> Result<RunOutput<'_>, BatchError> {
+    fn predict(&mut self, batch: &Batch, spans: &Spans) -> RunOutput<'_> {
         let Self { cpu, weights, work, .. } = self;
         let asked = batch.chunks.iter().map(|chunk| chunk.output);
         let (rows, wanted): (Vec<usize>, Vec<Wanted>) =
@@ -118,19 +118,20 @@ impl Decoder {
             work.predictions.request(wanted.iter().map(|wanted| *wanted == Wanted::Logits));
             cpu.predict(&work.last, &weights.head, &mut work.predictions);
         }
-        // A row of logits that are no numbers has no largest one.
         let best: Vec<u32> = (0..rows.len()).map(|row| work.predictions.argmax(row)).collect();
-        if best.iter().any(|&token| token as usize >= self.shape.vocab) {
-            return Err(BatchError::NotANumber);
-        }
-        let mut best = best.into_iter();
+        let (mut best, vocab) = (best.into_iter(), self.shape.vocab);
+        // A row of logits that are no numbers has no largest one.
+        let mut best = || best.next().filter(|&token| (token as usize) < vocab);
         let mut logits = work.predictions.all_logits_mut();
         let rows = batch.chunks.iter().map(|chunk| match chunk.output {
-            Wanted::Nothing => Some(Row::Nothing),
-            Wanted::Argmax => best.next().map(Row::Argmax),
-            Wanted::Logits => best.next().and(logits.next()).map(Row::Logits),
+            Wanted::Nothing => Row::Nothing,
+            Wanted::Argmax => best().map_or(Row::NotANumber, Row::Argmax),
+            Wanted::Logits => {
+                let logits = logits.next();
+                best().and(logits).map_or(Row::NotANumber, Row::Logits)
+            }
         });
-        Ok(RunOutput { rows: rows.collect::<Option<_>>().ok_or(BatchError::NotANumber)? })
+        RunOutput { rows: rows.collect() }
     }
 }
 
@@ -156,6 +157,6 @@ impl ModelRunner for Decoder {
         let ends = batch.chunks.iter().map(|chunk| chunk.position + chunk.tokens.len());
         self.rope.reach(ends.max().unwrap_or(0));
         self.forward(&tokens, &spans);
-        self.predict(batch, &spans).map_err(failed)
+        Ok(self.predict(batch, &spans))
     }
 }

@@ -96,7 +96,7 @@ impl Stage {
         let mut sampled = Vec::new();
         for (chunk, row) in batch.chunks.iter().zip(output.rows) {
             sampled.push(match row {
-                Row::Nothing => None,
+                Row::Nothing | Row::NotANumber => None,
                 Row::Argmax(token) => Some(token.into()),
                 Row::Logits(logits) => {
                     let context = self.engine.context(chunk.sequence, None);

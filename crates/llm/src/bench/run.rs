@@ -49,10 +49,11 @@ pub(super) fn run(
         let output =
             runner.run(&batch).map_err(|error| BenchError::Engine(types::chain(&error)))?;
         let chosen = |row| match row {
-            Row::Argmax(token) => Some(Sampled::from(token)),
-            Row::Nothing | Row::Logits(_) => None,
+            Row::Argmax(token) => Ok(Some(Sampled::from(token))),
+            Row::Nothing | Row::Logits(_) => Ok(None),
+            Row::NotANumber => Err(BenchError::Engine("no logit is a number".into())),
         };
-        let sampled = output.rows.into_iter().map(chosen).collect();
+        let sampled = output.rows.into_iter().map(chosen).collect::<Result<_, _>>()?;
         let now = start.elapsed();
         for event in engine.settle(&batch, sampled) {
             if let Event::Token { sequence, .. } = event

@@ -7,7 +7,8 @@ use llm::{
 };
 
 use crate::toy::{
-    FAILS, Flag, Gate, Loop, PANICS, Told, controlled, count_from, eventually, read, request,
+    FAILS, Flag, Gate, Loop, NO_NUMBERS, PANICS, Told, controlled, count_from, eventually, read,
+    request,
 };
 
 #[tokio::test]
@@ -121,6 +122,21 @@ async fn a_slow_reader_holds_nobody_up_and_loses_nothing() {
     let slow = read(slow, 1).await;
     assert_eq!(slow[0].tokens, (11..=310).collect::<Vec<_>>());
     assert_eq!(slow[0].reason, Some(Finish::Length));
+}
+
+#[tokio::test]
+async fn a_sequence_whose_logits_are_no_numbers_ends_and_those_beside_it_go_on() {
+    let toy = Loop::with(Gate::closed(), |_| {});
+    let broken = toy.ask(count_from(NO_NUMBERS - 3, 9)).await;
+    let beside = toy.ask_held(count_from(20, 9)).await.unwrap();
+    toy.gate.open();
+    let told = read(broken, 1).await;
+    assert_eq!(told[0].tokens, [NO_NUMBERS - 2, NO_NUMBERS - 1, NO_NUMBERS]);
+    let words = "no logit of the model is a number here; its weights may be damaged";
+    assert_eq!(told[0].reason, Some(Finish::Failed(words.into())));
+    let told = read(beside, 1).await;
+    assert_eq!(told[0].tokens, (21..=29).collect::<Vec<_>>());
+    assert_eq!(told[0].reason, Some(Finish::Length));
 }
 
 #[tokio::test]

@@ -21,6 +21,8 @@ use llm::{
 pub(crate) const VOCAB: usize = 1_000;
 /// The token at which the toy's steps fail.
 pub(crate) const FAILS: TokenId = 666;
+/// The token at which the toy's logits are no numbers.
+pub(crate) const NO_NUMBERS: TokenId = 888;
 /// The token at which the toy panics.
 pub(crate) const PANICS: TokenId = 999;
 
@@ -100,6 +102,7 @@ impl ModelRunner for Toy {
         let rows =
             batch.chunks.iter().zip(&mut self.logits).map(|(chunk, logits)| match chunk.output {
                 Output::Nothing => Row::Nothing,
+                _ if chunk.tokens.contains(&NO_NUMBERS) => Row::NotANumber,
                 Output::Argmax => Row::Argmax(next(&chunk.tokens)),
                 Output::Logits => {
                     logits.fill(0.0);

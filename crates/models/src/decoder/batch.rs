@@ -35,9 +35,6 @@ pub enum BatchError {
     /// KV blocks that do not fit.
     #[error(transparent)]
     Spans(#[from] SpanError),
-    /// The model's weights lead to infinities.
-    #[error("the logits are not numbers; the weights may be damaged")]
-    NotANumber,
 }
 
 /// The tokens of all chunks, one after another, and where they belong.

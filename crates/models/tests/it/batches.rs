@@ -1,12 +1,13 @@
 //! What a decoder does with batches that it cannot run, and what it says about itself.
 
-use engine::{Batch, ModelRunner, Output};
+use engine::{Batch, ModelRunner, Output, Row};
 use kernels::{Isa, KvFormat, WeightFormat};
 use models::{BatchError, Decoder, ModelKind, Options, Source};
+use safetensors::Dtype;
 
 use crate::{
-    fixture::{self, Expected},
-    runner::{KV_BLOCKS, Sequence, decoder, logits, options},
+    fixture::{self, Copy, Expected},
+    runner::{KV_BLOCKS, Sequence, decoder, isas, logits, options},
 };
 
 fn qwen3() -> (Decoder, Vec<u32>) {
@@ -66,6 +67,56 @@ fn a_batch_that_cannot_be_run_is_refused_and_the_next_one_runs() {
 
     let again = logits(&mut runner, vec![Sequence::new(1, &tokens, 0, 1).rest(Output::Logits)]);
     assert_eq!(again, expected);
+}
+
+/// A copy of a checkpoint in which the vector of this token is no number.
+fn with_a_broken_token(token: usize) -> Copy {
+    let copy = Copy::of("qwen3");
+    copy.rewrite(|tensors| {
+        let name = "model.embed_tokens.weight";
+        let tensor = tensors.iter_mut().find(|tensor| tensor.name == name).unwrap();
+        assert_eq!(tensor.dtype, Dtype::BF16);
+        let width = 2 * tensor.shape[1];
+        let row = &mut tensor.data[token * width..][..width];
+        row.as_chunks_mut().0.fill(0x7fc0_u16.to_le_bytes());
+    });
+    copy
+}
+
+#[test]
+fn logits_that_are_no_numbers_end_their_own_sequence_only() {
+    let tokens = Expected::of("qwen3").tokens("long.tokens");
+    let broken = (0..512).find(|token| !tokens.contains(token)).unwrap();
+    let copy = with_a_broken_token(broken as usize);
+    let mut spoilt = tokens[..20].to_vec();
+    spoilt[9] = broken;
+    for isa in isas() {
+        let options = options(WeightFormat::Bf16, KvFormat::Bf16, isa);
+        let mut runner = decoder(&copy.root(), &options);
+        let alone = Sequence::new(1, &tokens[..20], 0, 1).rest(Output::Logits);
+        let [expected] = &logits(&mut runner, vec![alone])[..] else { panic!("one row") };
+
+        let chunks = vec![
+            Sequence::new(2, &spoilt, 2, 1).rest(Output::Argmax),
+            Sequence::new(3, &tokens[..20], 4, 1).rest(Output::Logits),
+            Sequence::new(4, &spoilt, 6, 1).rest(Output::Logits),
+            Sequence::new(5, &tokens[..7], 8, 1).rest(Output::Argmax),
+        ];
+        let output = runner.run(&Batch { chunks }).unwrap();
+        let [Row::NotANumber, Row::Logits(logits), Row::NotANumber, Row::Argmax(_)] =
+            &output.rows[..]
+        else {
+            panic!("{isa}: {:?}", output.rows)
+        };
+        // Bits, for the logit of the broken token itself is no number.
+        assert!(logits.iter().zip(expected).all(|(a, b)| a.to_bits() == b.to_bits()), "{isa}");
+
+        // Nor do its keys and values harm those that get its blocks after it.
+        let later = Sequence::new(6, &tokens[..20], 2, 1).rest(Output::Logits);
+        let output = runner.run(&Batch { chunks: vec![later] }).unwrap();
+        let [Row::Logits(logits)] = &output.rows[..] else { panic!("{isa}: {:?}", output.rows) };
+        assert!(logits.iter().zip(expected).all(|(a, b)| a.to_bits() == b.to_bits()), "{isa}");
+    }
 }
 
 #[test]
