@@ -1,10 +1,13 @@
 //! From a folder with a model to something that answers: checked, fitted into memory, warm.
 
+mod outlook;
+
 use std::{io, path::PathBuf, sync::Arc, thread};
 
 use engine::{EngineConfig, ModelRunner, Request, SamplingParams};
+pub use models::{CacheSettings, Progress, Stage};
 use models::{Decoder, Encoder, LoadError, Model, ModelKind, Options, Source};
-pub use models::{Progress, Stage};
+pub use outlook::Outlook;
 use types::{EngineSpec, KvFormat, Quantize};
 
 use crate::{

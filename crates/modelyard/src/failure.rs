@@ -48,6 +48,12 @@ impl Failure {
         Self::new(types::chain(error))
     }
 
+    /// The same with another exit status.
+    #[must_use]
+    pub(crate) fn with_status(self, status: u8) -> Self {
+        Self { status, ..self }
+    }
+
     /// What the parser of the command line says; help and version are no failures.
     pub(crate) fn usage(error: clap::Error) -> Self {
         let status = if error.use_stderr() { USAGE } else { 0 };

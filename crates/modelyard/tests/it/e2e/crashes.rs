@@ -70,6 +70,35 @@ async fn a_worker_that_dies_again_and_again_makes_its_model_fail_with_the_last_e
 }
 
 #[tokio::test]
+async fn a_worker_that_says_that_it_never_will_start_is_started_once() {
+    let broken = "[models.broken]\nkind = 'command'\n\
+        command = ['sh', '-c', 'echo x >> starts; echo error: no such architecture >&2; exit 78']\n\
+        [models.poor]\nkind = 'command'\n\
+        command = ['sh', '-c', 'echo error: too little memory >&2; exit 75']\n";
+    let yard = Yard::open(broken).await;
+    let words = "its worker cannot start, and is not tried again before the server or its \
+                 configuration is loaded anew: exit code 78: error: no such architecture";
+    for (model, reason) in [("broken", words), ("poor", "exit code 75: error: too little memory")] {
+        // The first failure has ended the first load, and so it is told when the server is ready.
+        let card = yard.model(model).await;
+        assert_eq!(
+            (card["status"].as_str(), card["reason"].as_str()),
+            (Some("failing"), Some(reason))
+        );
+        let (code, detail) =
+            yard.post(&format!("/invoke/{model}")).json("{}").send().await.refusal().await;
+        assert_eq!(
+            (code.as_str(), detail.contains(reason)),
+            ("model_unavailable", true),
+            "{detail}"
+        );
+    }
+    // Longer than the wait after a first failure.
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    assert_eq!(std::fs::read_to_string(yard.path().join("starts")).unwrap(), "x\n");
+}
+
+#[tokio::test]
 async fn calls_that_wait_for_a_model_that_turns_out_to_be_broken_are_told_so() {
     let broken = "[models.broken]\nkind = 'command'\n\
         command = ['sh', '-c', 'while [ ! -e go ]; do sleep 0.01; done; exit 1']\n";
