@@ -27,6 +27,7 @@ const NOT_LOADED: &str =
 
 /// All that we read of such a body.
 #[derive(Deserialize)]
+#[serde(expecting = "a JSON object")]
 struct Named<'a> {
     model: Option<String>,
     #[serde(borrow)]
@@ -105,6 +106,11 @@ fn cannot(ability: Ability, model: &ModelName) -> Failure {
 fn named(bytes: &Bytes) -> Result<Named<'_>, Failure> {
     if bytes.trim_ascii().is_empty() {
         return Err(Failure::new(ErrorCode::InvalidRequest, "No request body provided."));
+    }
+    // Serde would take the items of an array for the fields of an object, one after another.
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        let detail = "The request body must be a JSON object, not an array.";
+        return Err(Failure::new(ErrorCode::InvalidRequest, detail));
     }
     serde_json::from_slice(bytes).map_err(|error| {
         let detail = match error.classify() {

@@ -48,6 +48,8 @@ pub struct TextSide {
     pub(crate) facts: TextFacts,
     pub(crate) tokenizer: Tokenizer,
     pub(crate) vocabulary: Arc<Vocabulary>,
+    /// No token stands for more bytes of a text; `None`: it may be any number.
+    pub(crate) token_bytes_max: Option<usize>,
     pub(crate) template: Option<ChatTemplate>,
     pub(crate) defaults: Defaults,
     /// Marks that answers are told apart by, although they may be special tokens.
@@ -64,6 +66,8 @@ impl TextSide {
     pub fn open(folder: &Path, facts: TextFacts) -> Result<Self, TextError> {
         let tokenizer = Tokenizer::open(folder, facts.vocab_size)?;
         let vocabulary = Arc::new(tokenizer.vocabulary()?);
+        let longest = vocabulary.longest_token().zip(tokenizer.shrinkage());
+        let token_bytes_max = longest.map(|(longest, shrinkage)| longest * shrinkage);
         let template = ChatTemplate::open(folder)?;
         let mut defaults = Defaults::open(folder)?;
         let end = template::special_tokens(folder)?.remove("eos_token");
@@ -75,7 +79,16 @@ impl TextSide {
         let marks = [THINK_OPEN, THINK_CLOSE, CALL_OPEN, CALL_CLOSE];
         let marks = marks.into_iter().filter_map(|mark| tokenizer.token(mark)).collect();
         let grammars = OnceLock::new();
-        Ok(Self { facts, tokenizer, vocabulary, template, defaults, marks, grammars })
+        Ok(Self {
+            facts,
+            tokenizer,
+            vocabulary,
+            token_bytes_max,
+            template,
+            defaults,
+            marks,
+            grammars,
+        })
     }
 
     /// What is known of the model.

@@ -1,5 +1,7 @@
 //! Texts to tokens: the model's own `tokenizer.json`.
 
+mod shrinkage;
+
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -123,6 +125,12 @@ impl Tokenizer {
         let encoding = self.inner.encode_fast(text, add_special);
         let encoding = encoding.map_err(|error| EncodeError { reason: error.to_string() })?;
         Ok(encoding.get_ids().to_vec())
+    }
+
+    /// The tokens of a text stand for at least one byte of this many; `None` where that cannot be
+    /// said.
+    pub(crate) fn shrinkage(&self) -> Option<usize> {
+        shrinkage::shrinkage(&self.inner)
     }
 
     /// The token that is exactly this text.

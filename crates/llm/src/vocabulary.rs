@@ -85,6 +85,19 @@ impl Vocabulary {
         }
     }
 
+    /// Bytes of the longest token; `None` if there are bytes that no token is made of, for those may
+    /// be lost without one.
+    pub(crate) fn longest_token(&self) -> Option<usize> {
+        let lengths = self.starts.windows(2).map(|ends| ends[1] - ends[0]);
+        let mut is_known = [false; 256];
+        for (&start, length) in self.starts.iter().zip(lengths.clone()) {
+            if length == 1 {
+                is_known[usize::from(self.bytes[start])] = true;
+            }
+        }
+        lengths.max().filter(|_| is_known.iter().all(|&known| known))
+    }
+
     /// Whether it is a mark for the model, not text for people.
     pub fn is_special(&self, token: TokenId) -> bool {
         self.special.get(token as usize).copied().unwrap_or(false)

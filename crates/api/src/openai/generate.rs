@@ -12,7 +12,8 @@ pub struct GenerateRequest {
     pub model: Option<String>,
     /// The prompts.
     pub prompts: Vec<String>,
-    /// How they are continued; `temperature` is 0.6 and `max_tokens` 256 if not given.
+    /// How they are continued; `temperature` is 0.6 and `max_tokens` 256 if not given. The same
+    /// fields count beside it where it does not have them.
     pub sampling_params: SamplingFields,
 }
 

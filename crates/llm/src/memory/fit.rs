@@ -91,20 +91,25 @@ pub fn fit(needs: Needs, spec: &EngineSpec, available: &Available) -> Result<Fit
         bound: available.bound.clone(),
         fix,
     };
+    // Advice that is about the largest part helps most.
+    let smaller = if needs.scratch_bytes > needs.weights_bytes {
+        "lower `engine.max_batch_tokens` or `engine.max_sequences`, which the working space is for"
+    } else {
+        "choose a smaller `engine.quantize` (int8, int4) or a smaller model"
+    };
     let is_free = |blocks: usize| rest.is_some_and(|rest| blocks as u64 * block_bytes <= rest);
     match spec.kv_memory_mb {
         Some(_) if kv_blocks < least => Err(refused(
             kv_blocks,
             "raise `engine.kv_memory_mb`: this is too little for one answer",
         )),
+        // Without any of it there would be too little as well.
+        Some(_) if !is_free(least) => Err(refused(kv_blocks, smaller)),
         Some(_) if !is_free(kv_blocks) => Err(refused(
             kv_blocks,
             "lower `engine.kv_memory_mb`, or choose a smaller `engine.quantize`",
         )),
-        None if kv_blocks < least => Err(refused(
-            least,
-            "choose a smaller `engine.quantize` (int8, int4) or a smaller model",
-        )),
+        None if kv_blocks < least => Err(refused(least, smaller)),
         _ => Ok(Fit { kv_blocks, max_model_len: max_model_len.min(kv_blocks * BLOCK_TOKENS) }),
     }
 }

@@ -57,7 +57,7 @@ impl TextSide {
         if request.prompts.is_empty() {
             return Err(ApiError::invalid("prompts", "No prompts provided."));
         }
-        let mut fields = request.sampling_params;
+        let mut fields = beside(request.sampling_params, &read(body)?)?;
         fields.temperature = fields.temperature.or(Some(GENERATE_TEMPERATURE));
         if fields.n.is_some_and(|n| n != 1) {
             return Err(ApiError::unsupported("sampling_params.n", "each prompt has one result"));
@@ -143,6 +143,25 @@ impl TextSide {
         });
         texts.flat_map(|text| std::iter::repeat_n(text, choices)).collect()
     }
+}
+
+/// The fields that a request gives in `sampling_params`, and where that says nothing those beside
+/// it: nobody who writes `max_tokens` in the wrong place means that it may be ignored.
+fn beside(inside: SamplingFields, outside: &SamplingFields) -> Result<SamplingFields, ApiError> {
+    let merged = || {
+        let mut fields = serde_json::to_value(inside)?;
+        let outside = serde_json::to_value(outside)?;
+        for (name, value) in outside.as_object().into_iter().flatten() {
+            if fields[name].is_null() {
+                fields[name] = value.clone();
+            }
+        }
+        serde_json::from_value(fields)
+    };
+    // Each was read from such a value.
+    merged().map_err(|error: serde_json::Error| {
+        ApiError::new(types::ErrorCode::InternalError, error.to_string())
+    })
 }
 
 fn refuse_unsupported(request: &CompletionRequest, choices: usize) -> Result<(), ApiError> {

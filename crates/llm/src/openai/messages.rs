@@ -5,11 +5,19 @@ use serde_json::{Map, Value, json};
 
 use super::ApiError;
 
+/// Messages of one conversation. Long before, it fills every context, and templates go through them
+/// several times.
+const MESSAGES_MAX: usize = 2_048;
+
 /// Checks the messages and turns them into what templates were written for: contents are texts,
 /// arguments of calls are objects.
 pub(super) fn for_template(messages: &[Message]) -> Result<Vec<Value>, ApiError> {
     if messages.is_empty() {
         return Err(ApiError::invalid("messages", "No messages provided"));
+    }
+    if messages.len() > MESSAGES_MAX {
+        let words = format!("`messages` has 1 to {MESSAGES_MAX} messages, not {}", messages.len());
+        return Err(ApiError::invalid("messages", words));
     }
     messages.iter().enumerate().map(|(number, message)| one(number, message)).collect()
 }

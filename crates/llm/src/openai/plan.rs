@@ -142,6 +142,7 @@ impl TextSide {
         text: &str,
         add_special: bool,
     ) -> Result<Vec<TokenId>, ApiError> {
+        self.check_bytes(field, text)?;
         let tokens = self.tokenizer.encode(text, add_special);
         let tokens = tokens.map_err(|error| ApiError::invalid(field, error.to_string()))?;
         if tokens.is_empty() {
@@ -151,6 +152,22 @@ impl TextSide {
             ));
         }
         Ok(tokens)
+    }
+
+    /// Refuses a text of which nothing has to be cut to know that it does not fit: to cut megabytes
+    /// takes seconds.
+    fn check_bytes(&self, field: &str, text: &str) -> Result<(), ApiError> {
+        let most = self.facts.max_model_len;
+        let least = self.token_bytes_max.map_or(0, |bytes| text.len().div_ceil(bytes));
+        if least <= most {
+            return Ok(());
+        }
+        let message = format!(
+            "the context of this model holds {most} tokens, and `{field}` alone has {} bytes, which \
+             are at least {least} tokens; shorten it",
+            text.len()
+        );
+        Err(ApiError { code: ErrorCode::ContextOverflow, message, param: Some(field.into()) })
     }
 
     /// Refuses more sequences than a request may have.

@@ -14,6 +14,10 @@ pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     let invalid = |error: &serde_json::Error| {
         ApiError::body_is(format!("Invalid JSON in request body: {error}"))
     };
+    // Serde would take the items of an array for the fields of an object, one after another.
+    if body.trim_ascii_start().starts_with(b"[") {
+        return Err(ApiError::body_is("The request body must be a JSON object, not an array."));
+    }
     let mut json = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let (path, error) = (error.path().to_string(), error.into_inner());

@@ -11,8 +11,8 @@ use super::ApiError;
 const STOPS_MAX: usize = 16;
 /// So much of the answer may have to be held back.
 const STOP_BYTES_MAX: usize = 1024;
-/// As this API bounds it; what is above is noise.
-const TEMPERATURE_MAX: f32 = 2.0;
+/// As this API bounds it; what is above is noise. The engine would take more.
+const TEMPERATURES: RangeInclusive<f64> = 0.0..=2.0;
 /// What a client may ask to see for each place.
 pub(super) const TOP_LOGPROBS_MAX: i64 = 20;
 
@@ -23,6 +23,13 @@ pub(super) fn params(
     seed: u64,
     vocab_size: usize,
 ) -> Result<SamplingParams, ApiError> {
+    if let Some(asked) = fields.temperature
+        && !TEMPERATURES.contains(&asked)
+    {
+        let (least, most) = (TEMPERATURES.start(), TEMPERATURES.end());
+        let words = format!("`temperature` must be from {least} to {most}, not {asked:?}");
+        return Err(ApiError::invalid("temperature", words));
+    }
     let number = |asked: Option<f64>, default: f32| asked.map_or(default, |value| value as f32);
     let top_k = match fields.top_k {
         None => defaults.top_k,
@@ -42,10 +49,6 @@ pub(super) fn params(
         seed: fields.seed.map_or(seed, i64::cast_unsigned),
         logprobs: None,
     };
-    if params.temperature > TEMPERATURE_MAX {
-        let words = format!("`temperature` must be from 0 to 2, not {}", params.temperature);
-        return Err(ApiError::invalid("temperature", words));
-    }
     params.check().map_err(|error| ApiError::invalid(error.field, error.to_string()))?;
     Ok(params)
 }

@@ -237,8 +237,9 @@ fn the_number_at_fault_is_named() {
             "temperature",
             "`temperature`: invalid type: string \"hot\", expected f64",
         ),
-        (json!({"temperature": -1}), "temperature", "`temperature` must be from 0"),
+        (json!({"temperature": -1}), "temperature", "`temperature` must be from 0 to 2, not -1.0"),
         (json!({"temperature": 2.1}), "temperature", "`temperature` must be from 0 to 2, not 2.1"),
+        (json!({"temperature": 1e38}), "temperature", "must be from 0 to 2, not 1e38"),
         (json!({"top_p": 0}), "top_p", "must be above 0 and at most 1"),
         (json!({"top_k": -2}), "top_k", "must be from 0"),
         (json!({"min_p": 2}), "min_p", "from 0 to 1"),
@@ -341,13 +342,48 @@ fn a_prompt_that_does_not_fit_is_told_with_the_numbers() {
 }
 
 #[test]
+fn a_prompt_far_beyond_the_context_is_refused_by_its_bytes() {
+    let text = text_side();
+    let bytes = text.token_bytes_max.unwrap();
+    assert_eq!(bytes, "</tool_response>".len());
+    // So many bytes might be so few tokens; whether they are is counted.
+    let longest = "</tool_response>".repeat(4000);
+    let error = refused(completion(&json!({"prompt": longest})));
+    assert!(error.message.contains("alone has 4000;"), "{error}");
+    assert_eq!(
+        completion(&json!({"prompt": longest[bytes..]})).unwrap().sequences[0].max_tokens,
+        1
+    );
+    // One more cannot be.
+    for (request, field) in [
+        (completion(&json!({"prompt": format!("{longest}a")})), "prompt"),
+        (chat(&with(json!({"messages": [{"role": "user", "content": longest}]}))), "messages"),
+    ] {
+        let error = refused(request);
+        assert_eq!(error.code.slug(), "context_length_exceeded");
+        assert_eq!(error.param.as_deref(), Some(field));
+        assert!(error.message.contains("bytes, which are at least 400"), "{error}");
+    }
+}
+
+#[test]
+fn a_conversation_has_a_bounded_number_of_messages() {
+    let messages = vec![json!({"role": "user", "content": ""}); 2049];
+    let error = refused(chat(&with(json!({"messages": messages}))));
+    assert_eq!(error.message, "`messages` has 1 to 2048 messages, not 2049");
+}
+
+#[test]
 fn bodies_that_are_no_requests_are_told_in_the_words_of_ai_platform() {
     let text = text_side();
     let message = |body: &str| refused(text.chat(body.as_bytes(), &stamp())).message;
     assert_eq!(message(" "), "No request body provided.");
     assert!(message("{\"messages\": [").starts_with("Invalid JSON in request body: EOF"));
     assert!(message("{} {}").starts_with("Invalid JSON in request body: trailing characters"));
-    assert_eq!(message("[]"), "invalid type: sequence, expected a JSON object");
+    let array = "The request body must be a JSON object, not an array.";
+    assert_eq!(message("[]"), array);
+    let error = refused(text.generate(b" [\"a\", [\"b\"]]", &stamp()));
+    assert_eq!(error.message, array);
     assert!(message("7").contains("invalid type: integer `7`"));
     let error = refused(text.generate(b"{\"prompts\": []}", &stamp()));
     assert_eq!(error.message, "No prompts provided.");
@@ -355,6 +391,23 @@ fn bodies_that_are_no_requests_are_told_in_the_words_of_ai_platform() {
         text.generate(b"{\"prompts\": [\"a\"], \"sampling_params\": {\"top_p\": \"x\"}}", &stamp()),
     );
     assert_eq!(error.param.as_deref(), Some("sampling_params.top_p"));
+}
+
+#[test]
+fn what_ai_platform_asks_for_in_the_wrong_place_counts_as_well() {
+    let text = text_side();
+    let generate = |fields: Value| {
+        let mut request = json!({"prompts": ["a"], "sampling_params": {"temperature": 1}});
+        request.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        text.generate(request.to_string().as_bytes(), &stamp())
+    };
+    let error = refused(generate(json!({"max_tokens": -3})));
+    assert_eq!(error.message, "`max_tokens` must be at least 1, not -3");
+    let call = generate(json!({"max_tokens": 3, "temperature": 0})).unwrap();
+    let wanted = &call.sequences[0];
+    assert_eq!((wanted.max_tokens, wanted.sampling.temperature), (3, 1.0));
+    let error = refused(generate(json!({"sampling_params": {"max_tokens": -3}})));
+    assert_eq!(error.message, "`max_tokens` must be at least 1, not -3");
 }
 
 #[test]

@@ -98,3 +98,54 @@ fn a_decoder_that_cannot_write_text_is_refused_for_writing_only() {
     let chain = types::chain(&error);
     assert!(chain.contains("tokenizer.json") && chain.contains("`WordPiece`"), "{chain}");
 }
+
+#[test]
+fn how_much_of_a_text_may_get_lost_is_known_of_those_tokenizers_that_keep_all() {
+    let shrinkage = |change: fn(&mut serde_json::Value)| {
+        let mut json = testing::tokenizer_json();
+        change(&mut json);
+        let folder = testing::folder();
+        testing::write(folder.path(), "tokenizer.json", &json);
+        Tokenizer::open(folder.path(), 300).unwrap().shrinkage()
+    };
+    assert_eq!(shrinkage(|_| {}), Some(1));
+    assert_eq!(shrinkage(|json| json["normalizer"] = json!({"type": "NFC"})), Some(4));
+    let sentencepiece = |json: &mut serde_json::Value| {
+        let space = json!({"type": "Replace", "pattern": {"String": " "}, "content": "\u{2581}"});
+        let parts = json!([{"type": "Prepend", "prepend": "\u{2581}"}, space]);
+        json["normalizer"] = json!({"type": "Sequence", "normalizers": parts});
+        (json["pre_tokenizer"], json["model"]["byte_fallback"]) = (json!(null), json!(true));
+        json["model"]["unk_token"] = json!("!");
+    };
+    assert_eq!(shrinkage(sentencepiece), Some(1));
+
+    let lossy: [fn(&mut serde_json::Value); 5] = [
+        |json| json["normalizer"] = json!({"type": "StripAccents"}),
+        |json| {
+            let nothing = json!({"type": "Replace", "pattern": {"String": " "}, "content": ""});
+            json["normalizer"] = nothing;
+        },
+        |json| json["pre_tokenizer"] = json!({"type": "WhitespaceSplit"}),
+        |json| json["added_tokens"][0]["rstrip"] = json!(true),
+        |json| json["model"]["unk_token"] = json!("!"),
+    ];
+    for lossy in lossy {
+        assert_eq!(shrinkage(lossy), None);
+    }
+}
+
+/// What counts towards the bound of a text's length: it must not refuse what would fit.
+#[test]
+fn normal_form_c_never_makes_one_byte_of_more_than_four() {
+    let mut json = testing::tokenizer_json();
+    json["normalizer"] = json!({"type": "NFC"});
+    let folder = testing::folder();
+    testing::write(folder.path(), "tokenizer.json", &json);
+    let tokenizer = Tokenizer::open(folder.path(), 300).unwrap();
+    let vocabulary = tokenizer.vocabulary().unwrap();
+    for text in ["\u{1fbe}\u{308}\u{301}", "\u{1112}\u{1161}\u{11ab}", "\u{212a}", "\u{1fef}"] {
+        let tokens = tokenizer.encode(text, false).unwrap();
+        let left: usize = tokens.iter().map(|&token| vocabulary.bytes(token).len()).sum();
+        assert!(left < text.len() && text.len() <= 4 * left, "{text:?}: {left}");
+    }
+}

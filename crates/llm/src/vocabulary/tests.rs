@@ -72,3 +72,14 @@ fn numbers_between_tokens_have_no_bytes() {
     assert_eq!(bytes, expected);
     assert!(vocabulary.is_special(1) && !vocabulary.is_special(5));
 }
+
+#[test]
+fn the_longest_token_is_known_where_every_byte_has_one() {
+    let longest = |json: &serde_json::Value| of(json).longest_token();
+    assert_eq!(longest(&testing::tokenizer_json()), Some("</tool_response>".len()));
+    assert_eq!(longest(&sentencepiece()), Some("<unk>".len()));
+    let mut json = testing::tokenizer_json();
+    let vocab = json["model"]["vocab"].as_object_mut().unwrap();
+    vocab.shift_remove("\u{143}");
+    assert_eq!(longest(&json), None);
+}

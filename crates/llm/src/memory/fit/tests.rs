@@ -55,6 +55,18 @@ fn a_model_that_does_not_fit_is_refused_with_the_arithmetic() {
 }
 
 #[test]
+fn working_space_that_is_too_large_is_to_blame_itself() {
+    let wide = Needs { scratch_bytes: 9_000 * MIB, ..SMALL };
+    for kv_memory_mb in [None, Some(100)] {
+        let spec = EngineSpec { kv_memory_mb, ..EngineSpec::default() };
+        let words = fit(wide, &spec, &machine(8_000)).unwrap_err().to_string();
+        assert!(words.contains("working space 8.79 GiB"), "{words}");
+        assert!(words.contains("; lower `engine.max_batch_tokens` or "), "{words}");
+        assert!(!words.contains("engine.quantize"), "{words}");
+    }
+}
+
+#[test]
 fn a_budget_of_the_operator_is_kept_or_refused() {
     let budget = |mib| EngineSpec { kv_memory_mb: Some(mib), ..EngineSpec::default() };
     assert_eq!(fit(SMALL, &budget(700), &machine(3_000)).unwrap().kv_blocks, 200);
