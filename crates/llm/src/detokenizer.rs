@@ -54,6 +54,11 @@ impl Detokenizer {
         self.release(text);
     }
 
+    /// Bytes of a character that is not complete, and therefore not told.
+    pub(crate) fn pending_bytes(&self) -> usize {
+        self.pending.len()
+    }
+
     /// No token follows: an unfinished character shows as U+FFFD.
     pub fn finish(&mut self, text: &mut String) {
         if !std::mem::take(&mut self.pending).is_empty() {

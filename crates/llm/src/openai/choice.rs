@@ -41,8 +41,8 @@ pub(super) struct Told {
 /// A token whose text may still be held back.
 struct Waiting {
     told: Told,
-    /// Bytes of the answer before it.
-    at: usize,
+    /// Bytes of the answer up to its end, or at least so many if it ends within a character.
+    end: usize,
 }
 
 /// Why an answer ended.
@@ -102,9 +102,11 @@ impl Choice {
         let mut text = String::new();
         self.reading.detokenizer.push(sampled.token, &mut text);
         if let Some(logprob) = sampled.logprob {
-            let (at, offset) = self.made;
+            let (start, offset) = self.made;
             let (token, top) = (sampled.token, sampled.top.clone());
-            self.waiting.push_back(Waiting { told: Told { token, logprob, top, offset }, at });
+            let told = Told { token, logprob, top, offset };
+            let end = start + text.len() + self.reading.detokenizer.pending_bytes();
+            self.waiting.push_back(Waiting { told, end });
         }
         let before = self.phase();
         let delta = self.take(&text);
@@ -167,14 +169,10 @@ impl Choice {
         self.released += text.len();
         // Only what is said is told, so not the tokens of thoughts, calls and their marks.
         let is_said = before == Phase::Content && self.phase() == Phase::Content;
-        while self.waiting.front().is_some_and(|first| self.is_released(first)) {
+        // Nor one that a stop string cuts in two: its text as a whole is not in the answer.
+        while self.waiting.front().is_some_and(|first| first.end <= self.released) {
             delta.logprobs.extend(self.waiting.pop_front().filter(|_| is_said).map(|one| one.told));
         }
-    }
-
-    /// Tokens without a text, such as parts of a character, go with what is before them.
-    fn is_released(&self, waiting: &Waiting) -> bool {
-        waiting.at < self.released || (!self.is_stopped && self.released == self.made.0)
     }
 
     /// Drops calls beyond what is allowed.

@@ -151,6 +151,24 @@ fn tokens_of_a_stop_string_are_not_told() {
 }
 
 #[test]
+fn a_token_that_a_stop_string_cuts_in_two_is_not_told() {
+    let model = model();
+    let [the] = model.tokens(" the")[..] else { panic!("one token") };
+    let tokens = [model.bytes("a"), vec![the], model.bytes("b")].concat();
+    let (answer, ..) = whole(model.choice(&["the"], None), &tokens, false);
+    assert_eq!((answer.content.as_str(), answer.logprobs), ("a ", model.bytes("a")));
+    // Held back for a while, for it might have been the beginning of a stop string.
+    let (answer, ..) = whole(model.choice(&["hex"], None), &tokens, false);
+    assert_eq!((answer.content.as_str(), answer.logprobs), ("a theb", tokens));
+    // Of a character in two tokens the first has no text of its own.
+    let tokens = model.bytes("aéb");
+    let (answer, ..) = whole(model.choice(&["é"], None), &tokens, false);
+    assert_eq!((answer.content.as_str(), answer.logprobs), ("a", model.bytes("a")));
+    let (answer, ..) = whole(model.choice(&["b"], None), &tokens, false);
+    assert_eq!((answer.content.as_str(), answer.logprobs), ("aé", model.bytes("aé")));
+}
+
+#[test]
 fn special_tokens_are_no_text() {
     let model = model();
     let tokens = [token("<|im_end|>"), model.bytes("a")[0]];
