@@ -1,6 +1,7 @@
 //! Measures the engine with a model: its steps and nothing else. No HTTP, no tokenizer; the tokens are made up.
 
 mod figures;
+mod perplexity;
 mod run;
 
 use std::{fs, io, time::Instant};
@@ -10,8 +11,14 @@ use kernels::Isa;
 use models::{Decoder, LoadError, Model, Source, Stage};
 use serde::Serialize;
 
-pub use self::figures::{Percentiles, RunFigures};
-use crate::load::{self, Order};
+pub use self::{
+    figures::{Percentiles, RunFigures},
+    perplexity::{Perplexity, PerplexityJob, Text, perplexity},
+};
+use crate::{
+    load::{self, Order},
+    tokenizer::TokenizerError,
+};
 
 /// Blocks beside those that the sequences fill: the engine keeps one free for each that runs.
 const SPARE_BLOCKS: usize = 4;
@@ -99,9 +106,15 @@ pub enum BenchError {
     /// The model cannot be loaded.
     #[error("cannot load the model")]
     Load(#[from] LoadError),
+    /// Its tokenizer cannot be used.
+    #[error("cannot load the model")]
+    Tokenizer(#[from] TokenizerError),
     /// It makes vectors.
     #[error("the model makes vectors, not text; only language models can be measured")]
     Encoder,
+    /// There is nothing to foretell.
+    #[error("a text has an empty `answer`; there is nothing to foretell")]
+    EmptyText,
     /// The prompt and the answer do not fit.
     #[error(
         "{asked} tokens do not fit into the {max} of the model; ask for fewer with --input and --output"

@@ -8,7 +8,7 @@ mod serve;
 use clap::{Parser, Subcommand};
 
 pub(crate) use self::{
-    bench::{BenchCommand, BenchEngineArgs, CaseArg, KvArg, QuantizeArg},
+    bench::{BenchCommand, BenchEngineArgs, BenchPerplexityArgs, CaseArg, KvArg, QuantizeArg},
     chat::ChatArgs,
     client::{Connection, InvokeArgs, ListArgs, SubmitArgs, TaskCommand},
     serve::{CheckConfigArgs, ConfigArgs, ServeArgs},

@@ -8,6 +8,7 @@ use clap::{Args, Subcommand, ValueEnum};
 #[derive(Debug, Subcommand)]
 pub(crate) enum BenchCommand {
     Engine(BenchEngineArgs),
+    Perplexity(BenchPerplexityArgs),
 }
 
 /// Measure the engine with a model.
@@ -70,6 +71,41 @@ pub(crate) struct BenchEngineArgs {
     pub(crate) no_cache: bool,
 
     /// Print a line of JSON for each case.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Measure how well a model foretells texts.
+///
+/// The lower its perplexity, the less a model is surprised. Compare it between the ways to hold the
+/// weights of one model; between models with other tokenizers it says nothing.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  python tools/demo-model/texts.py > held-out.jsonl
+  modelyard bench perplexity crates/llm/demo --texts held-out.jsonl --quantize int8")]
+pub(crate) struct BenchPerplexityArgs {
+    /// Folder of the weights.
+    #[arg(value_name = "FOLDER")]
+    pub(crate) folder: PathBuf,
+
+    /// File with one JSON object in each line: `prompt`, which is given, and `answer`, which counts.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) texts: PathBuf,
+
+    /// How the weights are held.
+    #[arg(long, value_enum, default_value_t = QuantizeArg::Bf16)]
+    pub(crate) quantize: QuantizeArg,
+
+    /// How keys and values are held.
+    #[arg(long, value_enum, default_value_t = KvArg::Bf16)]
+    pub(crate) kv: KvArg,
+
+    /// Threads that compute [default: every processor].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) threads: Option<u32>,
+
+    /// Print a line of JSON.
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -1,4 +1,6 @@
-//! `modelyard bench engine`: the engine's speed with a model, measured in this process.
+//! `modelyard bench`: the engine's speed with a model, and what it foretells, measured in this process.
+
+mod perplexity;
 
 use std::time::Instant;
 
@@ -6,6 +8,7 @@ use llm::{
     bench::{self, Case, Job, Measured},
     load::Order,
 };
+use serde::Serialize;
 use types::{EngineSpec, KvFormat, Quantize};
 
 use super::{Surroundings, output, worker};
@@ -15,7 +18,10 @@ use crate::{
 };
 
 pub(super) fn run(command: &BenchCommand, around: &Surroundings) -> Result<(), Failure> {
-    let BenchCommand::Engine(args) = command;
+    let args = match command {
+        BenchCommand::Engine(args) => args,
+        BenchCommand::Perplexity(args) => return perplexity::run(args, around),
+    };
     for (case, sequences) in cases(args) {
         let job = job(args, around, case, sequences)?;
         let measured = bench::measure(&job).map_err(|error| Failure::from_error(&error))?;
@@ -54,16 +60,8 @@ fn job(
     };
     let isa = args.isa.as_deref().map(str::parse).transpose();
     let spec = EngineSpec {
-        quantize: match args.quantize {
-            QuantizeArg::Bf16 => Quantize::Bf16,
-            QuantizeArg::Int8 => Quantize::Int8,
-            QuantizeArg::W8a8 => Quantize::W8a8,
-            QuantizeArg::Int4 => Quantize::Int4,
-        },
-        kv: match args.kv {
-            KvArg::Bf16 => KvFormat::Bf16,
-            KvArg::Int8 => KvFormat::Int8,
-        },
+        quantize: args.quantize.into(),
+        kv: args.kv.into(),
         threads: args.threads,
         max_sequences: sequences,
         max_batch_tokens: args.max_batch_tokens,
@@ -84,13 +82,38 @@ fn job(
     })
 }
 
+impl From<QuantizeArg> for Quantize {
+    fn from(arg: QuantizeArg) -> Self {
+        match arg {
+            QuantizeArg::Bf16 => Self::Bf16,
+            QuantizeArg::Int8 => Self::Int8,
+            QuantizeArg::W8a8 => Self::W8a8,
+            QuantizeArg::Int4 => Self::Int4,
+        }
+    }
+}
+
+impl From<KvArg> for KvFormat {
+    fn from(arg: KvArg) -> Self {
+        match arg {
+            KvArg::Bf16 => Self::Bf16,
+            KvArg::Int8 => Self::Int8,
+        }
+    }
+}
+
 fn print(measured: &Measured, json: bool) -> Result<(), Failure> {
     if json {
-        let line = serde_json::to_string(measured)
-            .map_err(|error| Failure::new(format!("the figures have no JSON form: {error}")))?;
-        return output::print(format!("{line}\n").as_bytes());
+        return print_json(measured);
     }
     output::print(told(measured).as_bytes())
+}
+
+/// The figures for a program.
+fn print_json(figures: &impl Serialize) -> Result<(), Failure> {
+    let line = serde_json::to_string(figures)
+        .map_err(|error| Failure::new(format!("the figures have no JSON form: {error}")))?;
+    output::print(format!("{line}\n").as_bytes())
 }
 
 /// The figures for a person, those of the median run.
