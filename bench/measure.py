@@ -43,7 +43,9 @@ def _effort(arguments: argparse.Namespace) -> Effort:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("mode", choices=EFFORTS, help="quick: does it work; all: what is it")
-    parser.add_argument("case", nargs="*", type=case_name, help="default: all but `engine`")
+    parser.add_argument(
+        "case", nargs="*", type=case_name, help="default: all that need no checkpoint"
+    )
     parser.add_argument("--rounds", type=int, help="rounds of each comparison")
     parser.add_argument("--seconds", type=float, help="time of each run that counts")
     parser.add_argument("--peers", action="store_true", help="only name what must be installed")

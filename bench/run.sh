@@ -4,7 +4,7 @@
 # quick: one short round of everything, to see that it works; its figures mean nothing.
 # all:   the figures of docs/benchmarks.md, which it writes there.
 #
-# Without names it measures every case but `engine`, whose peers take gigabytes and an hour.
+# Without names it measures every case but `engine` and `serving`: their checkpoint and peers take gigabytes and an hour.
 # It builds what we publish (profile dist: fat LTO). BENCH_PROFILE=dev measures the dev build; BENCH_BUILD=no measures what is there.
 set -euo pipefail
 cd "$(dirname "$0")/.."

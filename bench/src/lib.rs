@@ -1,5 +1,5 @@
-//! The instruments of the benchmarks: a load generator, an upstream that answers at once, and meters
-//! of the disk and of the memory. `bench/run.sh` puts them together; `docs/benchmarks.md` has the results.
+//! The instruments of the benchmarks: generators of load and of streams, an upstream that answers at
+//! once, and meters of the disk and of the memory. `bench/run.sh` puts them together; `docs/benchmarks.md` has the results.
 
 pub mod bandwidth;
 pub mod disk;
@@ -7,3 +7,4 @@ pub mod framing;
 pub mod load;
 pub mod mock;
 pub mod print;
+pub mod streams;

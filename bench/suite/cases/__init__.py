@@ -7,7 +7,7 @@ it is named; `RUN` says what a run is where it is not a time of load.
 
 import argparse
 
-from suite.cases import batch, crowd, echo, engine, gateway, idle, tasks, worker
+from suite.cases import batch, crowd, echo, engine, gateway, idle, serving, tasks, worker
 
 CASES = {
     "echo": echo,
@@ -18,6 +18,7 @@ CASES = {
     "crowd": crowd,
     "tasks": tasks,
     "engine": engine,
+    "serving": serving,
 }
 
 # What is measured when nothing is named.
