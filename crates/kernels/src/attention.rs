@@ -60,11 +60,10 @@ impl Cpu {
         to.resize(spans.rows());
         let output = to.shared();
         let task = |unit: usize| {
-            let block = *spans.query_blocks.get(unit / shape.kv_heads)?;
-            let head = unit % shape.kv_heads;
+            let (block, head) = spans.unit(unit)?;
             Some(Task { isa: self.isa, queries, cache, layer, spans, mask, block, head })
         };
-        self.pool.run(spans.query_blocks.len() * shape.kv_heads, |worker| {
+        self.pool.run(spans.units(), |worker| {
             #[cfg(target_arch = "x86_64")]
             let mut tiles = None;
             while let Some(unit) = worker.next() {

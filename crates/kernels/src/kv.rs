@@ -255,33 +255,31 @@ impl PartMut<'_> {
     #[inline(always)]
     fn put_key(&mut self, slot: usize, key: &[f32]) {
         let (half, column) = (slot / tile::COLUMNS, slot % tile::COLUMNS);
-        let mut words = [0u32; HEAD_DIM_MAX / 2];
-        let count = self.words(slot, key, &mut words);
+        let mut packed = [0; 2 * HEAD_DIM_MAX];
+        let count = self.pack(slot, key, &mut packed);
         let bytes = self.tiles.len() / 2;
         let lines = self.tiles[half * bytes..][..bytes].chunks_exact_mut(tile::ROW_BYTES);
-        for (line, word) in lines.zip(&words[..count]) {
-            line[4 * column..][..4].copy_from_slice(&word.to_le_bytes());
+        for (line, word) in lines.zip(packed[..count].as_chunks::<4>().0) {
+            line[4 * column..][..4].copy_from_slice(word);
         }
     }
 
-    /// Packs values into words, as many to a word as a tile has inner steps side by side. Gives their number.
+    /// A token's values as they are stored, one after another. Gives the number of their bytes.
     #[inline(always)]
-    fn words(&mut self, slot: usize, values: &[f32], words: &mut [u32]) -> usize {
+    fn pack(&mut self, slot: usize, values: &[f32], to: &mut [u8; 2 * HEAD_DIM_MAX]) -> usize {
         match self.format {
             KvFormat::Bf16 => {
-                let bits = |value: f32| u32::from(bf16::from_f32(value));
-                for (word, [a, b]) in words.iter_mut().zip(values.as_chunks::<2>().0) {
-                    *word = bits(*a) | bits(*b) << 16;
+                for (to, value) in to.as_chunks_mut::<2>().0.iter_mut().zip(values) {
+                    *to = bf16::from_f32(*value).to_le_bytes();
                 }
-                values.len() / 2
+                2 * values.len()
             }
             KvFormat::Int8 => {
                 let inverse = self.set_scale(slot, values);
-                let bits = |value: f32| u32::from(lanes::round(value * inverse) as u8);
-                for (word, [a, b, c, d]) in words.iter_mut().zip(values.as_chunks::<4>().0) {
-                    *word = bits(*a) | bits(*b) << 8 | bits(*c) << 16 | bits(*d) << 24;
+                for (to, value) in to.iter_mut().zip(values) {
+                    *to = lanes::round(value * inverse) as u8;
                 }
-                values.len() / 4
+                values.len()
             }
         }
     }

@@ -72,6 +72,8 @@ pub(crate) struct Place {
     pub(crate) blocks: usize,
     /// Its first tile of queries, per head of keys and values.
     pub(crate) tile: usize,
+    /// Its first block of queries.
+    pub(crate) query_block: usize,
 }
 
 /// Tokens of a span that fall into one block.
@@ -124,10 +126,11 @@ impl Spans {
                 position: span.position,
                 blocks: all.blocks.len(),
                 tile,
+                query_block: all.query_blocks.len(),
             };
             all.cut(index, span);
             let rows = span.length * all.shape.group();
-            // The last rows see most: they come first, so that no thread ends with a long unit.
+            // The last rows see most: they come first, so that no thread ends with a long unit of attention.
             for first in (0..rows).step_by(QUERY_ROWS).rev() {
                 let rows = (rows - first).min(QUERY_ROWS);
                 all.query_blocks.push(QueryBlock { span: index, first, rows });
@@ -186,6 +189,22 @@ impl Spans {
     /// The last row of each span.
     pub fn last_rows(&self) -> impl Iterator<Item = usize> + '_ {
         self.places.iter().map(|place| place.row + place.length - 1)
+    }
+
+    /// Units of attention.
+    pub(crate) fn units(&self) -> usize {
+        self.query_blocks.len() * self.shape.kv_heads
+    }
+
+    /// A unit of attention: a block of queries and a head of keys and values. A span's units of one head
+    /// follow one another, so that its keys and values stay in the second-level cache.
+    pub(crate) fn unit(&self, unit: usize) -> Option<(QueryBlock, usize)> {
+        let heads = self.shape.kv_heads;
+        let span = self.query_blocks.get(unit / heads)?.span;
+        let place = &self.places[span];
+        let blocks = (place.length * self.shape.group()).div_ceil(QUERY_ROWS);
+        let within = unit - place.query_block * heads;
+        Some((self.query_blocks[place.query_block + within % blocks], within / blocks))
     }
 
     pub(crate) fn blocks_of(&self, span: usize) -> &[u32] {
