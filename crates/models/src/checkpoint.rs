@@ -8,17 +8,18 @@ use std::{
     collections::BTreeMap,
     ops::Range,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use crate::LoadError;
 pub(crate) use file::WeightsFile;
-pub(crate) use tensor::{Dtype, Tensor};
+pub(crate) use tensor::{Dtype, Table, Tensor};
 
 /// All weights files of a directory, open; only their headers have been read.
 #[derive(Debug)]
 pub(crate) struct Checkpoint {
     directory: PathBuf,
-    files: Vec<WeightsFile>,
+    files: Vec<Arc<WeightsFile>>,
     tensors: BTreeMap<String, Entry>,
 }
 
@@ -73,12 +74,12 @@ impl Checkpoint {
             };
             self.tensors.insert(name, entry);
         }
-        self.files.push(file);
+        self.files.push(Arc::new(file));
         Ok(())
     }
 
     /// The files, in the order of the index.
-    pub(crate) fn files(&self) -> &[WeightsFile] {
+    pub(crate) fn files(&self) -> &[Arc<WeightsFile>] {
         &self.files
     }
 

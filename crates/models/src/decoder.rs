@@ -84,9 +84,12 @@ impl Decoder {
 
     /// All layers over the rows of a batch. Leaves them in `work.hidden`, and their keys and values
     /// in the cache.
-    fn forward(&mut self, tokens: &[u32], spans: &Spans) {
+    ///
+    /// # Errors
+    /// [`LoadError::Read`] when the checkpoint, which has the embeddings, cannot be read any more.
+    fn forward(&mut self, tokens: &[u32], spans: &Spans) -> Result<(), LoadError> {
         let Self { cpu, weights, work, cache, .. } = self;
-        cpu.embed(weights.embedding(), tokens, &mut work.hidden);
+        weights.embed(cpu, tokens, &mut work.hidden)?;
         for (index, layer) in weights.layers.iter().enumerate() {
             let norm = |weight| RmsNorm { weight, epsilon: self.norm_epsilon };
             let mask = self.windows[index].map_or(Mask::Causal, Mask::Window);
@@ -104,6 +107,7 @@ impl Decoder {
             let to = &mut work.hidden;
             cpu.linear(&work.gated, &layer.down, Output::Add { to, bias: None });
         }
+        Ok(())
     }
 
     /// The head, over the last rows of those chunks that ask for something.
@@ -156,7 +160,7 @@ impl ModelRunner for Decoder {
         let (tokens, spans) = batch::rows(batch, &self.shape, &self.cache).map_err(failed)?;
         let ends = batch.chunks.iter().map(|chunk| chunk.position + chunk.tokens.len());
         self.rope.reach(ends.max().unwrap_or(0));
-        self.forward(&tokens, &spans);
+        self.forward(&tokens, &spans).map_err(|error| RunError(error.into()))?;
         Ok(self.predict(batch, &spans))
     }
 }

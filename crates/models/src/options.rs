@@ -67,13 +67,15 @@ pub(crate) struct Formats {
     pub(crate) layers: WeightFormat,
     /// The output head, also where it is the table of embeddings.
     pub(crate) head: WeightFormat,
-    /// A table of embeddings of its own.
+    /// An encoder's table of words. A decoder reads its embeddings from the checkpoint, as exact as they are.
     pub(crate) table: WeightFormat,
 }
 
 impl Formats {
     pub(crate) fn of(format: WeightFormat) -> Self {
-        Self { layers: format, head: format, table: format }
+        // The head runs on few rows and waits for memory: there, 8-bit activations would save nothing.
+        let exact = if format == WeightFormat::W8a8 { WeightFormat::Int8 } else { format };
+        Self { layers: format, head: exact, table: exact }
     }
 }
 

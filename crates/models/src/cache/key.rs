@@ -1,13 +1,13 @@
 //! What packed weights were made from, as a name of fixed length.
 
-use std::{fs, io, os::unix::fs::MetadataExt};
+use std::{fs, io, os::unix::fs::MetadataExt, sync::Arc};
 
 use sha2::{Digest, Sha256};
 
 use crate::{LoadError, checkpoint::WeightsFile};
 
 /// Raised when this crate puts other things into the packed region, or in another order.
-const LAYOUT: u32 = 1;
+const LAYOUT: u32 = 2;
 
 /// Bytes of each sample, and samples of each file.
 const SAMPLE_BYTES: u64 = 4096;
@@ -33,7 +33,7 @@ impl Key {
     ///
     /// # Errors
     /// [`LoadError::Read`] when a file cannot be looked at.
-    pub(crate) fn of(files: &[WeightsFile], fingerprint: &str) -> Result<Self, LoadError> {
+    pub(crate) fn of(files: &[Arc<WeightsFile>], fingerprint: &str) -> Result<Self, LoadError> {
         let mut hash = Sha256::new();
         for file in files {
             let path = fs::canonicalize(file.path());

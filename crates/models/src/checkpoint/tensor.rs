@@ -1,6 +1,6 @@
 //! One tensor of a checkpoint, read as f32 whatever it is stored as.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use kernels::bf16;
 
@@ -36,7 +36,7 @@ impl Dtype {
 /// A tensor seen as rows of its last dimension.
 #[derive(Debug, Clone)]
 pub(crate) struct Tensor<'a> {
-    pub(super) file: &'a WeightsFile,
+    pub(super) file: &'a Arc<WeightsFile>,
     pub(super) bytes: Range<u64>,
     pub(super) dtype: Dtype,
     pub(super) width: usize,
@@ -77,6 +77,33 @@ impl Tensor<'_> {
         let mut out = vec![0.0; self.values()];
         self.read_rows(0, &mut out)?;
         Ok(out)
+    }
+
+    /// The same tensor for as long as somebody needs it.
+    pub(crate) fn keep(&self) -> Table {
+        let Self { file, bytes, dtype, width } = self.clone();
+        Table { file: Arc::clone(file), bytes, dtype, width }
+    }
+}
+
+/// A tensor of which single rows are read when they are needed; its file stays open.
+#[derive(Debug)]
+pub(crate) struct Table {
+    file: Arc<WeightsFile>,
+    bytes: Range<u64>,
+    dtype: Dtype,
+    width: usize,
+}
+
+impl Table {
+    /// Fills `out` with a row, which must be there.
+    ///
+    /// # Errors
+    /// As [`Tensor::read_rows`].
+    pub(crate) fn read_row(&self, row: usize, out: &mut [f32]) -> Result<(), LoadError> {
+        let Self { file, bytes, dtype, width } = self;
+        let tensor = Tensor { file, bytes: bytes.clone(), dtype: *dtype, width: *width };
+        tensor.read_rows(row, out)
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use kernels::Linear;
+use kernels::{Cpu, Linear, Rows, WeightFormat};
 
 use super::tensors::{DecoderTensors, LayerTensors};
 use crate::{
     LoadError,
-    checkpoint::Tensor,
+    checkpoint::{Table, Tensor},
     config::{DecoderConfig, DecoderShape},
     options::Formats,
     packing::{LinearSize, Recipe, RecipeRows, next_linear},
@@ -16,8 +16,9 @@ use crate::{
 /// Everything that the forward pass reads.
 #[derive(Debug)]
 pub(super) struct DecoderWeights {
-    /// `None` when the head is the table.
-    embedding: Option<Arc<Linear>>,
+    /// Embeddings as the checkpoint has them: what a quantised table loses goes through all layers. Only the rows of
+    /// a batch are read, so the table takes no memory. `None` when the head is as exact, and the same table.
+    table: Option<Table>,
     pub(super) layers: Vec<LayerWeights>,
     pub(super) norm: Vec<f32>,
     pub(super) head: Arc<Linear>,
@@ -44,9 +45,10 @@ pub(super) struct LayerWeights {
 pub(crate) fn linear_sizes(config: &DecoderConfig, formats: Formats) -> Vec<LinearSize> {
     let DecoderShape { vocab_size, hidden_size, layers, .. } = config.shape;
     let head = LinearSize::new(formats.head, vocab_size, hidden_size);
-    let table = LinearSize::new(formats.table, vocab_size, hidden_size);
-    let ends = [head].into_iter().chain((!config.tied_head).then_some(table));
-    ends.chain((0..layers).flat_map(|_| layer_sizes(&config.shape, formats))).collect()
+    [head]
+        .into_iter()
+        .chain((0..layers).flat_map(|_| layer_sizes(&config.shape, formats)))
+        .collect()
 }
 
 /// Queries with keys and values, attention's output, gate with up, down.
@@ -78,11 +80,8 @@ pub(super) fn recipes<'a>(
             stacked(&[&layer.down]),
         ]
     };
-    let ends = match &tensors.head {
-        None => vec![stacked(&[&tensors.embedding])],
-        Some(head) => vec![stacked(&[head]), stacked(&[&tensors.embedding])],
-    };
-    let rows = ends.into_iter().chain(tensors.layers.iter().flat_map(layer));
+    let head = stacked(&[tensors.head.as_ref().unwrap_or(&tensors.embedding)]);
+    let rows = [head].into_iter().chain(tensors.layers.iter().flat_map(layer));
     let sizes = linear_sizes(config, formats).into_iter();
     sizes.zip(rows).map(|(size, rows)| Recipe { size, rows }).collect()
 }
@@ -95,10 +94,8 @@ impl DecoderWeights {
     ) -> Result<Self, LoadError> {
         let mut linears = linears.into_iter();
         let head = next_linear(&mut linears)?;
-        let embedding = match tensors.head {
-            None => None,
-            Some(_) => Some(next_linear(&mut linears)?),
-        };
+        let is_exact = tensors.head.is_none() && head.format() == WeightFormat::Bf16;
+        let table = (!is_exact).then(|| tensors.embedding.keep());
         let mut layer = |tensors: &LayerTensors<'_>| -> Result<LayerWeights, LoadError> {
             let qkv = [&tensors.query, &tensors.key, &tensors.value];
             let qkv_bias = qkv.iter().filter_map(|part| part.bias.as_ref().map(Tensor::read));
@@ -121,11 +118,24 @@ impl DecoderWeights {
             })
         };
         let layers = tensors.layers.iter().map(&mut layer).collect::<Result<_, _>>()?;
-        Ok(Self { embedding, layers, norm: tensors.norm.read()?, head })
+        Ok(Self { table, layers, norm: tensors.norm.read()?, head })
     }
 
-    /// The table of embeddings: its own, or the head.
-    pub(super) fn embedding(&self) -> &Linear {
-        self.embedding.as_ref().unwrap_or(&self.head)
+    /// Row `i` of `to` becomes the embedding of `tokens[i]`, which must be in the vocabulary.
+    ///
+    /// # Errors
+    /// [`LoadError::Read`] when the checkpoint cannot be read any more.
+    pub(super) fn embed(&self, cpu: &Cpu, tokens: &[u32], to: &mut Rows) -> Result<(), LoadError> {
+        let Some(table) = &self.table else {
+            cpu.embed(&self.head, tokens, to);
+            return Ok(());
+        };
+        to.resize(tokens.len());
+        let mut values = vec![0.0; to.columns()];
+        for (row, &token) in tokens.iter().enumerate() {
+            table.read_row(token as usize, &mut values)?;
+            to.write(row, &values);
+        }
+        Ok(())
     }
 }

@@ -2,12 +2,16 @@
 
 use std::{error::Error, fs};
 
+use engine::{Batch, ModelRunner, Output};
 use kernels::{Isa, KvFormat, WeightFormat};
 use models::Source;
 use safetensors::Dtype;
 use serde_json::json;
 
-use crate::{fixture::Copy, runner::options};
+use crate::{
+    fixture::Copy,
+    runner::{Sequence, decoder, options},
+};
 
 /// The whole chain of the error that opening gives, without the directory's name.
 #[track_caller]
@@ -199,4 +203,18 @@ fn weights_that_become_shorter_while_they_are_loaded_are_named() {
     let options = options(WeightFormat::Bf16, KvFormat::Bf16, Isa::best());
     let error = source.load(&options, &mut |_| {}).unwrap_err();
     assert_eq!(error.to_string(), format!("cannot read {}", path.display()));
+}
+
+#[test]
+fn embeddings_that_cannot_be_read_any_more_fail_the_batch_and_not_the_process() {
+    let copy = Copy::of("qwen3");
+    let options = options(WeightFormat::Int8, KvFormat::Bf16, Isa::best());
+    let mut decoder = decoder(&copy.root(), &options);
+    let mut sequence = Sequence::new(1, &[1, 2, 3], 0, 1);
+    let mut batch = || Batch { chunks: vec![sequence.chunk(1, Output::Argmax)] };
+    assert_eq!(decoder.run(&batch()).unwrap().rows.len(), 1);
+    let path = copy.path("model.safetensors");
+    fs::File::options().write(true).open(&path).unwrap().set_len(100).unwrap();
+    let Err(error) = decoder.run(&batch()) else { panic!("there is nothing to read") };
+    assert_eq!(error.0.to_string(), format!("cannot read {}", path.display()));
 }
