@@ -17,14 +17,17 @@ use crate::tile;
 const ARCH_REQ_XCOMP_PERM: libc::c_ulong = 0x1023;
 const XFEATURE_XTILEDATA: libc::c_ulong = 18;
 
-/// Does this processor have tiles with bf16 and int8, and may this process use them? The kernel
-/// grants it once for all threads, those to come included.
+/// Does this processor have tiles with bf16 and int8, and what else comes with them, and may this process use
+/// them? The kernel grants it once for all threads, those to come included.
 pub(crate) fn is_permitted() -> bool {
+    const VBMI2: u32 = 1 << 6;
     const BF16: u32 = 1 << 22;
+    const FP16: u32 = 1 << 23;
     const TILE: u32 = 1 << 24;
     const INT8: u32 = 1 << 25;
-    let features = __cpuid_count(7, 0).edx;
-    let has_all = features & (BF16 | TILE | INT8) == BF16 | TILE | INT8;
+    const ALL: u32 = BF16 | FP16 | TILE | INT8;
+    let features = __cpuid_count(7, 0);
+    let has_all = features.edx & ALL == ALL && features.ecx & VBMI2 != 0;
     has_all && cfg!(target_os = "linux") && request()
 }
 

@@ -9,10 +9,10 @@ use crate::tile;
 pub enum WeightFormat {
     /// bf16 weights, bf16 activations.
     Bf16,
-    /// 8-bit weights with one scale per output and 32 inputs; bf16 activations. Weights become bf16 again
-    /// in the first-level cache, so memory gives half as many bytes as for bf16 and the sums are the same.
+    /// 8-bit weights with one multiplier per output and 16 inputs; bf16 activations. Weights become bf16 again
+    /// in the first-level cache, so memory gives half as many bytes as for bf16.
     Int8,
-    /// 8-bit weights with one scale per output; 8-bit activations with one scale per row and 512 inputs.
+    /// 8-bit weights and 8-bit activations, with one scale per output or row and 512 inputs.
     W8a8,
     /// 4-bit weights with one scale per output and 64 inputs; 16-bit integer activations.
     Int4,

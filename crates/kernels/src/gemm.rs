@@ -16,8 +16,8 @@ use crate::{
     activations::{Activations, TilesView},
     epilogue::{self, Output},
     format::WeightFormat,
-    isa::Isa,
-    linear::{INT8_GROUP, Linear},
+    isa::{Isa, multiversion},
+    linear::{Linear, f32_at, int8},
     memory::bytes_of,
     predictions::Predictions,
     scratch::PANEL_ROWS,
@@ -61,6 +61,13 @@ impl<'a> Panel<'a> {
             row: rows.start,
             rows: rows.len(),
         }
+    }
+}
+
+impl Panel<'_> {
+    /// Tiles and scales of w8a8.
+    fn w8a8(&self) -> (&[u8], &[u8]) {
+        self.weights.split_at(self.x.depth_tiles * 2 * tile::BYTES)
     }
 }
 
@@ -144,15 +151,29 @@ pub(crate) fn compute(isa: Isa, panel: &Panel<'_>, work: &mut [f32], done: &mut 
     let rows = &mut rows[..panel.rows * STRIP];
     if panel.format == WeightFormat::Int8 {
         let expanded = bytes_of(&mut rest[..EXPANDED_BYTES / 4]);
-        for (index, groups) in panel.weights.chunks(EXPANDED_STEPS * INT8_GROUP).enumerate() {
+        let (groups, scales) = panel.weights.split_at(panel.weights.len() - int8::TRAILER);
+        for (index, groups) in groups.chunks(EXPANDED_STEPS * int8::GROUP).enumerate() {
             let step = index * EXPANDED_STEPS;
             let weights = expand::int8(isa, groups, expanded);
             add(isa, &Panel { format: WeightFormat::Bf16, weights, step, ..*panel }, rows);
         }
+        scale_columns(isa, rows, scales);
     } else {
         add(isa, panel, rows);
     }
     done(0, rows);
+}
+
+multiversion! {
+    /// Multiplies `[rows][32]` with 32 f32 scales.
+    fn scale_columns(rows: &mut [f32], scales: &[u8]) {
+        let scales: [f32; STRIP] = std::array::from_fn(|column| f32_at(scales, 4 * column));
+        for row in rows.chunks_exact_mut(STRIP) {
+            for (value, scale) in row.iter_mut().zip(scales) {
+                *value *= scale;
+            }
+        }
+    }
 }
 
 /// Adds the product of the panel's steps to `rows`; the first step overwrites them.

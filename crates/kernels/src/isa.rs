@@ -12,7 +12,7 @@ pub enum Isa {
     Avx2,
     /// x86-64 with AVX-512 F, BW, DQ, VL, VBMI, VNNI and BF16.
     Avx512,
-    /// All of `Avx512`, and AMX tiles with bf16 and int8.
+    /// All of `Avx512`, AMX tiles with bf16 and int8, and the VBMI2 and FP16 that all such processors have.
     Amx,
 }
 

@@ -17,7 +17,7 @@
 //! caller and panic, since memory safety hangs on them.
 
 /// Changes whenever packed weights of an older version can no longer be read.
-pub const LAYOUT_VERSION: u32 = 2;
+pub const LAYOUT_VERSION: u32 = 3;
 
 mod activations;
 #[cfg(target_arch = "x86_64")]
@@ -25,6 +25,7 @@ mod amx;
 mod attention;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod background;
 pub mod bf16;
 mod cpu;
 mod epilogue;
@@ -49,6 +50,7 @@ mod tile;
 
 pub use activations::Activations;
 pub use attention::Mask;
+pub use background::give_way;
 pub use cpu::{Cpu, CpuError};
 pub use epilogue::Output;
 pub use format::{KvFormat, UnknownFormat, WeightFormat};

@@ -1,9 +1,12 @@
 //! Weights of a linear layer, packed once into tiles.
 
+pub(crate) mod int8;
 mod pack;
 
 use crate::{
-    Cpu, bf16,
+    Cpu,
+    activations::SCALED_TILES,
+    bf16,
     format::WeightFormat,
     memory::{Shared, Slab},
     tile,
@@ -14,8 +17,8 @@ use crate::{
 /// | format | a strip |
 /// |---|---|
 /// | bf16 | `[inputs / 32][2 tiles]` |
-/// | int8 | `[inputs / 32]` groups of `[2 half tiles][32 bf16 scales]`: bf16 tiles with a byte per value |
-/// | w8a8 | `[inputs / 64][2 tiles]`, 32 f32 scales |
+/// | int8 | `[inputs / 32]` groups of `[2 half tiles][64 multipliers]`, 32 f32 scales |
+/// | w8a8 | `[inputs / 64][2 tiles]`, for every 512 inputs 32 f32 scales |
 /// | int4 | `[inputs / 64]` groups of `[2 half tiles][32 bf16 scales]` |
 ///
 /// Outputs and inputs are padded with zeros to whole tiles.
@@ -38,12 +41,8 @@ pub struct PackedLengthError {
     actual: usize,
 }
 
-/// Bytes of the scales after the tiles of a w8a8 strip.
-pub(crate) const W8A8_TRAILER: usize = tile::STRIP * 4;
-/// Bytes of the two half tiles of an int8 group.
-pub(crate) const INT8_TILES: usize = tile::BYTES;
-/// Bytes of an int8 group: 32 inputs of 32 outputs, and their scales.
-pub(crate) const INT8_GROUP: usize = INT8_TILES + tile::STRIP * 2;
+/// Bytes of the scales of 512 inputs of a w8a8 strip.
+pub(crate) const W8A8_SCALES: usize = tile::STRIP * 4;
 /// Bytes of the two half tiles of an int4 group.
 pub(crate) const INT4_TILES: usize = tile::BYTES;
 /// Bytes of an int4 group: 64 inputs of 32 outputs, and their scales.
@@ -53,8 +52,10 @@ pub(crate) const fn strip_bytes(format: WeightFormat, inputs: usize) -> usize {
     let depth_tiles = inputs.div_ceil(format.depth());
     match format {
         WeightFormat::Bf16 => depth_tiles * 2 * tile::BYTES,
-        WeightFormat::Int8 => depth_tiles * INT8_GROUP,
-        WeightFormat::W8a8 => depth_tiles * 2 * tile::BYTES + W8A8_TRAILER,
+        WeightFormat::Int8 => depth_tiles * int8::GROUP + int8::TRAILER,
+        WeightFormat::W8a8 => {
+            depth_tiles * 2 * tile::BYTES + depth_tiles.div_ceil(SCALED_TILES) * W8A8_SCALES
+        }
         WeightFormat::Int4 => depth_tiles * INT4_GROUP,
     }
 }
@@ -196,19 +197,20 @@ impl Linear {
                 }
             }
             WeightFormat::Int8 => {
+                let (groups, scales) = strip.split_at(strip.len() - int8::TRAILER);
                 for (inner, to) in to.iter_mut().enumerate() {
-                    let group = &strip[inner / tile::DEPTH_BF16 * INT8_GROUP..][..INT8_GROUP];
-                    let at = half * (tile::BYTES / 2);
-                    let at = at + tile::b_index_bf16(inner % tile::DEPTH_BF16, lane);
-                    let scale = bf16_at(group, INT8_TILES + 2 * column);
-                    *to = bf16::rounded(f32::from(group[at] as i8) * scale);
+                    let group = &groups[inner / tile::DEPTH_BF16 * int8::GROUP..][..int8::GROUP];
+                    *to = int8::weight(group, inner % tile::DEPTH_BF16, column, scales);
                 }
             }
             WeightFormat::W8a8 => {
-                let scale = f32_at(strip, strip.len() - W8A8_TRAILER + 4 * column);
+                let tiles = self.inputs.div_ceil(tile::DEPTH_INT8);
+                let scales = &strip[tiles * 2 * tile::BYTES..];
                 for (inner, to) in to.iter_mut().enumerate() {
-                    let tile = (inner / tile::DEPTH_INT8 * 2 + half) * tile::BYTES;
+                    let step = inner / tile::DEPTH_INT8;
+                    let tile = (step * 2 + half) * tile::BYTES;
                     let at = tile + tile::b_index_int8(inner % tile::DEPTH_INT8, lane);
+                    let scale = f32_at(scales, step / SCALED_TILES * W8A8_SCALES + 4 * column);
                     *to = f32::from(strip[at] as i8) * scale;
                 }
             }

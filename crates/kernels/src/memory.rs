@@ -84,7 +84,10 @@ impl Arena {
     /// # Errors
     /// [`MemoryError::Refused`].
     pub fn anonymous(bytes: usize) -> Result<Self, MemoryError> {
-        let whole = bytes.next_multiple_of(LINE_BYTES) + HUGE_PAGE_BYTES;
+        let lines = bytes.checked_next_multiple_of(LINE_BYTES);
+        let Some(whole) = lines.and_then(|lines| lines.checked_add(HUGE_PAGE_BYTES)) else {
+            return Err(MemoryError::Refused { bytes, source: io::ErrorKind::OutOfMemory.into() });
+        };
         let map = Map::new(whole)?;
         let start = map.base.as_ptr().align_offset(HUGE_PAGE_BYTES);
         #[cfg(target_os = "linux")]
@@ -170,7 +173,8 @@ pub(crate) struct Buffer<T> {
 
 impl<T: Plain> Buffer<T> {
     pub(crate) fn zeroed(length: usize) -> Result<Self, MemoryError> {
-        let bytes = length * size_of::<T>();
+        // More than there are addresses is refused below.
+        let bytes = length.saturating_mul(size_of::<T>());
         Ok(Self { slab: Arena::anonymous(bytes)?.take(bytes)?, kind: PhantomData })
     }
 

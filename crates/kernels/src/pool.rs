@@ -120,19 +120,20 @@ impl Pool {
             panicked: AtomicBool::new(false),
             closed: AtomicBool::new(false),
         });
-        let mut helpers = Vec::new();
+        // If a thread is refused, dropping the pool ends those that were started.
+        let mut pool = Self { shared, helpers: Vec::new(), caller: Mutex::new(Scratch::new()?) };
         for index in 1..threads {
             let mut scratch = Scratch::new()?;
-            let common = shared.clone();
+            let common = pool.shared.clone();
             let body = move || {
                 affinity::pin(index);
                 common.help(index, &mut scratch);
             };
             let name = format!("kernels-{index}");
             let helper = thread::Builder::new().name(name).spawn(body);
-            helpers.push(helper.map_err(|source| PoolError::Thread { index, source })?);
+            pool.helpers.push(helper.map_err(|source| PoolError::Thread { index, source })?);
         }
-        Ok(Self { shared, helpers, caller: Mutex::new(Scratch::new()?) })
+        Ok(pool)
     }
 
     pub(crate) fn threads(&self) -> usize {

@@ -24,4 +24,4 @@ fn fetch(line: *const u8) {
 
 #[cfg(not(target_arch = "x86_64"))]
 #[inline(always)]
-fn fetch(_line: *const u8, _level: Level) {}
+fn fetch(_line: *const u8) {}

@@ -157,45 +157,134 @@ macro_rules! narrow {
 narrow!(narrow_bf16, "tdpbf16ps");
 narrow!(narrow_int8, "tdpbssd");
 
-/// Up to 16 rows, with weights that are in the cache; `a_stride` does not matter.
-///
-/// # Safety
-/// As of the other narrow products.
-#[inline(always)]
-pub(crate) unsafe fn narrow_expanded(operands: Operands) {
-    let Operands { a, b, steps, c, first, .. } = operands;
-    // SAFETY: the caller's promise.
-    unsafe {
-        asm!(
-            "test {first:e}, {first:e}",
-            "jz 3f",
-            "tilezero tmm0",
-            "tilezero tmm1",
-            "jmp 2f",
-            "3:",
-            "tileloadd tmm0, [{c}+{cs}]",
-            "tileloadd tmm1, [{c}+{cs}+64]",
-            "2:",
-            "tileloadd tmm4, [{a}+{s}]",
-            "tileloadd tmm6, [{b}+{s}]",
-            "tdpbf16ps tmm0, tmm4, tmm6",
-            "tileloadd tmm7, [{b}+{s}+1024]",
-            "tdpbf16ps tmm1, tmm4, tmm7",
-            "add {a}, 1024",
-            "add {b}, 2048",
-            "dec {k}",
-            "jnz 2b",
-            "tilestored [{c}+{cs}], tmm0",
-            "tilestored [{c}+{cs}+64], tmm1",
-            first = in(reg) u32::from(first),
-            a = inout(reg) a => _,
-            b = inout(reg) b => _,
-            k = inout(reg) steps => _,
-            c = in(reg) c,
-            s = in(reg) 64usize,
-            cs = in(reg) 128usize,
-            options(nostack),
-        );
+/// Up to 16 rows, step by step: their sums stay in tiles from `new` to `store`, while other code makes the
+/// weights of the next step. The compiler uses no tiles, and nobody else may meanwhile.
+pub(crate) struct NarrowSums(());
+
+impl NarrowSums {
+    /// Zeros.
+    ///
+    /// # Safety
+    /// Tiles are configured, and stay so; no other product is made before `store`.
+    #[inline(always)]
+    pub(crate) unsafe fn new() -> Self {
+        // SAFETY: the caller's promise.
+        unsafe { asm!("tilezero tmm0", "tilezero tmm1", options(nostack, nomem)) };
+        Self(())
+    }
+
+    /// Adds the bf16 product of a tile of activations and two tiles of weights.
+    ///
+    /// # Safety
+    /// Tiles of 1 KiB are there.
+    #[inline(always)]
+    pub(crate) unsafe fn add(&mut self, a: *const u8, b: *const u8) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            asm!(
+                "tileloadd tmm4, [{a}+{s}]",
+                "tileloadd tmm6, [{b}+{s}]",
+                "tdpbf16ps tmm0, tmm4, tmm6",
+                "tileloadd tmm7, [{b}+{s}+1024]",
+                "tdpbf16ps tmm1, tmm4, tmm7",
+                a = in(reg) a,
+                b = in(reg) b,
+                s = in(reg) 64usize,
+                options(nostack, readonly),
+            );
+        }
+    }
+
+    /// Gives the sums, `[rows][32]` of f32.
+    ///
+    /// # Safety
+    /// `c` has as many rows as tiles are configured with.
+    #[inline(always)]
+    pub(crate) unsafe fn store(self, c: *mut u8) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            asm!(
+                "tilestored [{c}+{cs}], tmm0",
+                "tilestored [{c}+{cs}+64], tmm1",
+                c = in(reg) c,
+                cs = in(reg) 128usize,
+                options(nostack),
+            );
+        }
+    }
+}
+
+/// 32 rows, step by step: integer sums stay in tiles from `new` to `store`, while other code works on those of the
+/// block before. As `NarrowSums` otherwise.
+pub(crate) struct WideSums(());
+
+impl WideSums {
+    /// Zeros.
+    ///
+    /// # Safety
+    /// As `NarrowSums::new`, with 16 rows.
+    #[inline(always)]
+    pub(crate) unsafe fn new() -> Self {
+        // SAFETY: the caller's promise.
+        unsafe {
+            asm!(
+                "tilezero tmm0",
+                "tilezero tmm1",
+                "tilezero tmm2",
+                "tilezero tmm3",
+                options(nostack, nomem),
+            );
+        }
+        Self(())
+    }
+
+    /// Adds the int8 product of two tiles of activations and two of weights, and fetches 128 bytes of `ahead`.
+    ///
+    /// # Safety
+    /// Tiles of 1 KiB are there.
+    #[inline(always)]
+    pub(crate) unsafe fn add(&mut self, a: [*const u8; 2], b: *const u8, ahead: *const u8) {
+        // SAFETY: the caller's promise; a prefetch may point anywhere.
+        unsafe {
+            asm!(
+                "tileloadd tmm4, [{a0}+{s}]",
+                "tileloadd tmm6, [{b}+{s}]",
+                "tdpbssd tmm0, tmm4, tmm6",
+                "tileloadd tmm7, [{b}+{s}+1024]",
+                "tdpbssd tmm1, tmm4, tmm7",
+                "tileloadd tmm5, [{a1}+{s}]",
+                "tdpbssd tmm2, tmm5, tmm6",
+                "tdpbssd tmm3, tmm5, tmm7",
+                "prefetcht0 [{ahead}]",
+                "prefetcht0 [{ahead}+64]",
+                a0 = in(reg) a[0],
+                a1 = in(reg) a[1],
+                b = in(reg) b,
+                ahead = in(reg) ahead,
+                s = in(reg) 64usize,
+                options(nostack, readonly),
+            );
+        }
+    }
+
+    /// Gives the sums, `[32][32]` of i32.
+    ///
+    /// # Safety
+    /// They have room at `c`.
+    #[inline(always)]
+    pub(crate) unsafe fn store(self, c: *mut u8) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            asm!(
+                "tilestored [{c}+{cs}], tmm0",
+                "tilestored [{c}+{cs}+64], tmm1",
+                "tilestored [{c}+{cs}+2048], tmm2",
+                "tilestored [{c}+{cs}+2112], tmm3",
+                c = in(reg) c,
+                cs = in(reg) 128usize,
+                options(nostack),
+            );
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
     bf16::to_f32,
     format::WeightFormat,
     gemm::{Panel, portable},
-    linear::{INT4_GROUP, INT4_TILES, W8A8_TRAILER, bf16_at, f32_at},
+    linear::{INT4_GROUP, INT4_TILES, W8A8_SCALES, bf16_at, f32_at},
     tile::{self, COLUMNS, ROW_BYTES, STRIP},
 };
 
@@ -158,18 +158,15 @@ unsafe fn sums_int8(panel: &Panel<'_>, row: usize, first: usize, tiles: &[u8]) -
 
 #[target_feature(enable = "avx2")]
 unsafe fn row_w8a8(panel: &Panel<'_>, row: usize, result: &mut [f32]) {
-    let (tiles, scales) = panel.weights.split_at(panel.weights.len() - W8A8_TRAILER);
+    let (tiles, scales) = panel.w8a8();
     result.fill(0.0);
     for (part, tiles) in tiles.chunks(SCALED_TILES * 2 * tile::BYTES).enumerate() {
         // SAFETY: the caller's promise.
         let sums = unsafe { sums_int8(panel, row, part * SCALED_TILES, tiles) };
-        let scale = panel.x.scale(row, part);
-        for (result, sum) in result.iter_mut().zip(sums) {
-            *result += sum as f32 * scale;
+        let (of_row, of_columns) = (panel.x.scale(row, part), &scales[part * W8A8_SCALES..]);
+        for (column, (result, sum)) in result.iter_mut().zip(sums).enumerate() {
+            *result += sum as f32 * of_row * f32_at(of_columns, 4 * column);
         }
-    }
-    for (column, result) in result.iter_mut().enumerate() {
-        *result *= f32_at(scales, 4 * column);
     }
 }
 

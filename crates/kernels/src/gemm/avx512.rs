@@ -16,7 +16,7 @@ use crate::{
     activations::SCALED_TILES,
     format::WeightFormat,
     gemm::Panel,
-    linear::{INT4_GROUP, INT4_TILES, W8A8_TRAILER},
+    linear::{INT4_GROUP, INT4_TILES, W8A8_SCALES},
     tile::{self, COLUMNS, ROW_BYTES, STRIP},
 };
 
@@ -173,7 +173,7 @@ unsafe fn dot_int8<const R: usize>(
 
 #[target_feature(enable = "avx512f,avx512vnni")]
 unsafe fn w8a8<const R: usize>(panel: &Panel<'_>, row: usize, results: &mut [f32]) {
-    let (tiles, scales) = panel.weights.split_at(panel.weights.len() - W8A8_TRAILER);
+    let (tiles, scales) = panel.w8a8();
     let mut totals = [[_mm512_setzero_ps(); R]; 2];
     for (part, tiles) in tiles.chunks(SCALED_TILES * 2 * tile::BYTES).enumerate() {
         let mut sums = [[_mm512_setzero_si512(); R]; 2];
@@ -183,22 +183,24 @@ unsafe fn w8a8<const R: usize>(panel: &Panel<'_>, row: usize, results: &mut [f32
             // SAFETY: lines and tiles are as long as they are.
             unsafe { dot_int8(lines, tiles, &mut sums, &mut extra) };
         }
-        for (sums, totals) in sums.iter().zip(&mut totals) {
+        let scales = &scales[part * W8A8_SCALES..][..W8A8_SCALES];
+        for (half, (sums, totals)) in sums.iter().zip(&mut totals).enumerate() {
+            // SAFETY: twice sixteen f32.
+            let of_columns =
+                unsafe { _mm512_loadu_ps(scales[half * COLUMNS * 4..].as_ptr().cast()) };
             for index in 0..R {
                 let of_row = _mm512_set1_ps(panel.x.scale(panel.row + row + index, part));
                 let sum = _mm512_cvtepi32_ps(_mm512_sub_epi32(sums[index], extra[index]));
-                totals[index] = _mm512_add_ps(totals[index], _mm512_mul_ps(sum, of_row));
+                let sum = _mm512_mul_ps(_mm512_mul_ps(sum, of_row), of_columns);
+                totals[index] = _mm512_add_ps(totals[index], sum);
             }
         }
     }
     for (half, totals) in totals.iter().enumerate() {
-        let scales = &scales[half * COLUMNS * 4..][..COLUMNS * 4];
-        // SAFETY: sixteen f32.
-        let scales = unsafe { _mm512_loadu_ps(scales.as_ptr().cast()) };
         for (index, total) in totals.iter().enumerate() {
             let to = &mut results[index * STRIP + half * COLUMNS..][..COLUMNS];
             // SAFETY: sixteen results.
-            unsafe { _mm512_storeu_ps(to.as_mut_ptr(), _mm512_mul_ps(*total, scales)) };
+            unsafe { _mm512_storeu_ps(to.as_mut_ptr(), *total) };
         }
     }
 }

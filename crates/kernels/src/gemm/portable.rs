@@ -5,7 +5,7 @@ use crate::{
     bf16,
     format::WeightFormat,
     gemm::Panel,
-    linear::{INT4_GROUP, INT4_TILES, W8A8_TRAILER, bf16_at, f32_at, int4},
+    linear::{INT4_GROUP, INT4_TILES, W8A8_SCALES, bf16_at, f32_at, int4},
     tile::{self, COLUMNS, STRIP},
 };
 
@@ -66,7 +66,7 @@ fn row_bf16(panel: &Panel<'_>, row: usize, result: &mut [f32]) {
 }
 
 fn row_w8a8(panel: &Panel<'_>, row: usize, result: &mut [f32]) {
-    let (tiles, scales) = panel.weights.split_at(panel.weights.len() - W8A8_TRAILER);
+    let (tiles, scales) = panel.w8a8();
     result.fill(0.0);
     for (part, tiles) in tiles.chunks(SCALED_TILES * 2 * tile::BYTES).enumerate() {
         let mut sums = [0i32; STRIP];
@@ -77,13 +77,10 @@ fn row_w8a8(panel: &Panel<'_>, row: usize, result: &mut [f32]) {
                 dot_int8(line, tile, sums);
             }
         }
-        let scale = panel.x.scale(row, part);
-        for (result, sum) in result.iter_mut().zip(sums) {
-            *result += sum as f32 * scale;
+        let (of_row, of_columns) = (panel.x.scale(row, part), &scales[part * W8A8_SCALES..]);
+        for (column, (result, sum)) in result.iter_mut().zip(sums).enumerate() {
+            *result += sum as f32 * of_row * f32_at(of_columns, 4 * column);
         }
-    }
-    for (column, result) in result.iter_mut().enumerate() {
-        *result *= f32_at(scales, 4 * column);
     }
 }
 

@@ -1,11 +1,12 @@
 //! From 32 rows of f32 to the tiles of a strip.
 
 use crate::{
+    activations::SCALED_TILES,
     bf16,
     format::WeightFormat,
     isa::{Isa, multiversion},
     lanes,
-    linear::{INT4_GROUP, INT4_TILES, INT8_GROUP, INT8_TILES, W8A8_TRAILER},
+    linear::{INT4_GROUP, INT4_TILES, W8A8_SCALES, int8},
     tile,
 };
 
@@ -43,7 +44,7 @@ trait Grid {
     fn restored(integer: i32, scale: f32) -> f32;
 }
 
-/// Integers of 8 bits, restored as bf16 with a bf16 scale.
+/// Integers of 8 bits whose scale is a small integer, restored as bf16.
 struct Int8;
 /// Integers of 8 bits with an f32 scale.
 struct W8a8;
@@ -53,20 +54,20 @@ struct Int4;
 impl Grid for Int8 {
     #[inline(always)]
     fn scales(largest: f32) -> impl Iterator<Item = f32> {
-        // From the least scale with which the largest value is not cut off, one bf16 after another. What is
-        // rounded well with one scale is rounded badly with the next: of a dozen, the best loses a fifth less.
-        let first = (largest.abs() / 127.5).to_bits().wrapping_add(0xffff) >> 16;
-        (first..first + 12).map(|bits| f32::from_bits(bits << 16))
+        // From the least multiplier with which the largest value is not cut off, one after another. What is rounded
+        // well with one is rounded badly with the next: of half a dozen, the best loses a quarter less.
+        let first = (largest.abs() / 127.5).ceil().max(1.0);
+        (0..6).map(move |step| (first + step as f32).min(int8::MULTIPLIER_MAX))
     }
 
     #[inline(always)]
     fn quantised(value: f32, inverse: f32) -> i32 {
-        lanes::round((value * inverse).clamp(-127.0, 127.0))
+        lanes::round((value * inverse).clamp(-128.0, 127.0))
     }
 
     #[inline(always)]
     fn restored(integer: i32, scale: f32) -> f32 {
-        bf16::rounded(integer as f32 * scale)
+        int8::rounded(integer as f32 * scale)
     }
 }
 
@@ -78,7 +79,7 @@ impl Grid for W8a8 {
 
     #[inline(always)]
     fn quantised(value: f32, inverse: f32) -> i32 {
-        Int8::quantised(value, inverse)
+        lanes::round((value * inverse).clamp(-127.0, 127.0))
     }
 
     #[inline(always)]
@@ -138,21 +139,36 @@ fn inverse_of(scale: f32) -> f32 {
     if scale == 0.0 { 0.0 } else { 1.0 / scale }
 }
 
+/// Of the group of an output whose values are largest: there is room above it for multipliers to be tried.
+const LARGEST_MULTIPLIER: f32 = 116.0;
+
 multiversion! {
     fn pack_int8(values: &[f32], to: &mut [u8]) {
         let depth = values.len() / tile::STRIP;
+        let (to, scales) = to.split_at_mut(to.len() - int8::TRAILER);
         for (column, values) in values.chunks_exact(depth).enumerate() {
-            let (half, lane) = (column / tile::COLUMNS, column % tile::COLUMNS);
-            let groups = values.chunks_exact(tile::DEPTH_BF16).zip(to.chunks_exact_mut(INT8_GROUP));
+            let unit = lanes::abs_max(values) / (127.5 * LARGEST_MULTIPLIER);
+            let unit = if unit < f32::MIN_POSITIVE { 0.0 } else { unit };
+            let mut scale = unit / int8::UNIT;
+            let groups = values.chunks_exact(tile::DEPTH_BF16).zip(to.chunks_exact_mut(int8::GROUP));
             for (values, to) in groups {
-                let (scale, inverse) = best_scale::<Int8>(values);
-                for (inner, &value) in values.iter().enumerate() {
-                    let at = half * INT8_TILES / 2 + tile::b_index_bf16(inner, lane);
-                    to[at] = Int8::quantised(value, inverse) as u8;
+                for (part, values) in values.chunks_exact(int8::SHARED).enumerate() {
+                    let mut in_units = [0.0; int8::SHARED];
+                    for (to, value) in in_units.iter_mut().zip(values) {
+                        *to = value * inverse_of(unit);
+                    }
+                    let (multiplier, inverse) = best_scale::<Int8>(&in_units);
+                    // No number where a value is none.
+                    scale += 0.0 * multiplier;
+                    let first = part * int8::SHARED;
+                    to[int8::multiplier_at(first, column)] = multiplier as u8;
+                    for (inner, value) in (first..).zip(in_units) {
+                        let byte = Int8::quantised(value, inverse).wrapping_add(int8::ZERO) as u8;
+                        to[int8::byte_at(inner, column)] = byte;
+                    }
                 }
-                let scale = bf16::from_f32(scale).to_le_bytes();
-                to[INT8_TILES + 2 * column..][..2].copy_from_slice(&scale);
             }
+            scales[4 * column..][..4].copy_from_slice(&scale.to_le_bytes());
         }
     }
 }
@@ -160,17 +176,21 @@ multiversion! {
 multiversion! {
     fn pack_w8a8(values: &[f32], to: &mut [u8]) {
         let depth = values.len() / tile::STRIP;
-        let scales = to.len() - W8A8_TRAILER;
+        let (to, scales) = to.split_at_mut(tile::STRIP * depth);
         for (column, values) in values.chunks_exact(depth).enumerate() {
-            let (scale, inverse) = best_scale::<W8a8>(values);
             let (half, lane) = (column / tile::COLUMNS, column % tile::COLUMNS);
-            for (quad, values) in values.chunks_exact(4).enumerate() {
-                let row = (quad / tile::ROWS * 2 + half) * tile::ROWS + quad % tile::ROWS;
-                for (to, &value) in to[row * tile::ROW_BYTES + lane * 4..][..4].iter_mut().zip(values) {
-                    *to = W8a8::quantised(value, inverse) as u8;
+            for (part, values) in values.chunks(SCALED_TILES * tile::DEPTH_INT8).enumerate() {
+                let (scale, inverse) = best_scale::<W8a8>(values);
+                for (quad, values) in (part * SCALED_TILES * tile::ROWS..).zip(values.chunks_exact(4)) {
+                    let row = (quad / tile::ROWS * 2 + half) * tile::ROWS + quad % tile::ROWS;
+                    let to = &mut to[row * tile::ROW_BYTES + lane * 4..][..4];
+                    for (to, &value) in to.iter_mut().zip(values) {
+                        *to = W8a8::quantised(value, inverse) as u8;
+                    }
                 }
+                let at = part * W8A8_SCALES + 4 * column;
+                scales[at..at + 4].copy_from_slice(&scale.to_le_bytes());
             }
-            to[scales + 4 * column..][..4].copy_from_slice(&scale.to_le_bytes());
         }
     }
 }

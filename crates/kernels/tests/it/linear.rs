@@ -107,6 +107,28 @@ fn a_row_of_a_deep_product_has_the_same_bits_in_any_company() {
     }
 }
 
+/// Large ones, so that what is lost says how fine a format is, and not what was drawn.
+#[test]
+fn packing_loses_no_more_than_the_format_must() {
+    let weights = Random::new(10).matrix(64, 2048);
+    let most = [
+        (WeightFormat::Bf16, 2e-3),
+        (WeightFormat::Int8, 4.5e-3),
+        (WeightFormat::W8a8, 7.5e-3),
+        (WeightFormat::Int4, 9e-2),
+    ];
+    for (format, most) in most {
+        let packed = pack(&cpu(Isa::best(), 2), format, &weights);
+        let mut kept = vec![0.0; 2048];
+        let lost = |(row, weights): (usize, &Vec<f32>)| {
+            packed.row(row, &mut kept);
+            distance(&kept, weights).powi(2)
+        };
+        let lost = weights.iter().enumerate().map(lost).sum::<f64>() / weights.len() as f64;
+        assert!(lost.sqrt() < most, "{format} loses {}", lost.sqrt());
+    }
+}
+
 #[test]
 fn weights_that_are_no_numbers_are_found_out() {
     let mut random = Random::new(9);

@@ -45,3 +45,11 @@ fn a_cache_takes_the_memory_that_is_touched_and_no_more() {
     assert!(resident() - before >= bytes);
     drop(cache);
 }
+
+#[test]
+fn more_than_there_are_addresses_is_refused() {
+    for bytes in [usize::MAX, usize::MAX - 64, isize::MAX as usize] {
+        let refused = Arena::anonymous(bytes).unwrap_err();
+        assert!(matches!(refused, MemoryError::Refused { bytes: asked, .. } if asked >= bytes));
+    }
+}
