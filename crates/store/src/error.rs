@@ -7,7 +7,8 @@ use types::{ErrorCode, Fault};
 /// A cause that several callers of one group commit share.
 pub(crate) type Cause = Arc<dyn Error + Send + Sync>;
 
-/// The database cannot be used. Nothing was changed by the call that got it.
+/// The database cannot be used. Nothing was changed by the call that got it, except where a variant
+/// says otherwise.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// It may work again later, once the operator has done what `remedy` says.
@@ -53,6 +54,26 @@ pub enum StoreError {
         found: i64,
         /// The latest schema of this program.
         known: i64,
+    },
+    /// A server that holds the tasks cannot be used for them. A change that was under way may have
+    /// been made: its answer may be what was lost.
+    #[error("task store {server}: {remedy}")]
+    Unreachable {
+        /// Its address, without a password.
+        server: Arc<str>,
+        /// What is wrong and what to do about it.
+        remedy: &'static str,
+        /// What it said, or what happened to the connection.
+        #[source]
+        source: Option<Cause>,
+    },
+    /// A server is not fit to hold tasks.
+    #[error("task store {server}: {reason}")]
+    Unfit {
+        /// Its address, without a password.
+        server: Arc<str>,
+        /// Why not, and what to use instead.
+        reason: String,
     },
     /// More changes wait than the store takes in.
     #[error("task store: {waiting} changes wait to be written; try again soon")]

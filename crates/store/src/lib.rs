@@ -1,8 +1,8 @@
 //! Where durable tasks live between two moments of the server, and between two servers.
 //!
 //! [`TaskStore`] is the one door to the database. What every store promises is written once, as
-//! tests, in [`conformance`]; [`SqliteStore`] is the default, and [`MemoryStore`] is the plain model
-//! that the others are compared with.
+//! tests, in [`conformance`]; [`SqliteStore`] is the default, [`RedisStore`] is shared by several
+//! servers, and [`MemoryStore`] is the plain model that the others are compared with.
 //!
 //! A record here is neither a wire shape nor a domain type: `tasks` translates. Time is always an
 //! argument, so that a test needs no clock.
@@ -12,6 +12,7 @@ mod error;
 mod memory;
 mod place;
 mod record;
+mod redis;
 mod sqlite;
 mod standing;
 mod task_store;
@@ -23,9 +24,10 @@ pub use record::{
     EndedTask, Fence, Idempotency, NewTask, Owner, StoredAnswer, StoredRequest, TaskError,
     TaskRecord,
 };
+pub use redis::{RedisOptions, RedisStore};
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use standing::Standing;
 pub use task_store::{
-    Cancelled, Changed, Cursor, Finished, Lease, ModelTasks, Next, Outcome, Replayed, Submitted,
-    Swept, TaskFilter, TaskList, TaskStore,
+    Cancelled, CapWish, Changed, Cursor, Finished, Lease, ModelTasks, News, Next, Outcome,
+    Replayed, Submitted, Swept, TaskFilter, TaskList, TaskStore,
 };

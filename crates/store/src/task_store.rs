@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use api::task::TaskState;
 use async_trait::async_trait;
+use futures_util::stream::{self, BoxStream, StreamExt};
 use types::{ModelName, Priority, TaskId, Tenant, Timestamp};
 
 use crate::{
@@ -163,6 +164,28 @@ pub struct Changed {
     pub attempt: u32,
 }
 
+/// What a server wants of a cap that it shares with others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CapWish {
+    /// The model whose calls are capped.
+    pub model: ModelName,
+    /// Calls of all servers that may run at once.
+    pub cap: u32,
+    /// Calls that run here.
+    pub running: u32,
+    /// Calls that would run here if they could.
+    pub wanted: u32,
+}
+
+/// What another server on the same database did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    /// A task took a step, or was submitted.
+    Changed(Changed),
+    /// Something may have been missed: look at everything.
+    Missed,
+}
+
 /// Whose turn it is in the queue of a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Next {
@@ -268,6 +291,25 @@ pub trait TaskStore: Send + Sync + 'static {
 
     /// Writes something small, to learn whether the database takes changes.
     async fn check(&self) -> Result<(), StoreError>;
+
+    /// Settles with the other servers on the same database how many calls this one may run at
+    /// once, for each wish; to be asked again several times a second. `None`: there are no others.
+    async fn share(&self, wishes: &[CapWish]) -> Result<Option<Vec<u32>>, StoreError> {
+        let _ = wishes;
+        Ok(None)
+    }
+
+    /// What other servers on the same database do, as it happens. A database that one server owns
+    /// has no news.
+    fn news(&self) -> BoxStream<'static, News> {
+        stream::pending().boxed()
+    }
+
+    /// What may lose tasks although everything works, in words for the operator; empty if nothing
+    /// is known.
+    fn risks(&self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// Completes what was begun and lets go of the database; to be called last.
     async fn close(&self);

@@ -4,10 +4,12 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use store::{
-    MemoryStore, SqliteOptions, SqliteStore, TaskStore, conformance::Fixture,
-    task_store_conformance,
+    MemoryStore, RedisOptions, RedisStore, SqliteOptions, SqliteStore, TaskStore,
+    conformance::Fixture, task_store_conformance,
 };
 use tempfile::TempDir;
+
+use crate::redis_server::RedisServer;
 
 struct Memory(Mutex<MemoryStore>);
 
@@ -18,7 +20,7 @@ impl Fixture for Memory {
     }
 }
 
-struct Sqlite(TempDir);
+pub(crate) struct Sqlite(TempDir);
 
 #[async_trait]
 impl Fixture for Sqlite {
@@ -27,13 +29,28 @@ impl Fixture for Sqlite {
     }
 }
 
+struct Redis(RedisServer);
+
+#[async_trait]
+impl Fixture for Redis {
+    async fn open(&self) -> Arc<dyn TaskStore> {
+        let options = RedisOptions::new(self.0.url(), "gateway");
+        Arc::new(RedisStore::open(&options).await.unwrap())
+    }
+}
+
 fn memory() -> Memory {
     Memory(Mutex::new(MemoryStore::new()))
 }
 
-fn sqlite() -> Sqlite {
+pub(crate) fn sqlite() -> Sqlite {
     Sqlite(tempfile::tempdir().unwrap())
+}
+
+fn redis() -> Redis {
+    Redis(RedisServer::start())
 }
 
 task_store_conformance!(in_memory, memory);
 task_store_conformance!(in_sqlite, sqlite);
+task_store_conformance!(in_redis, redis);

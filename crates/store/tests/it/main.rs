@@ -10,4 +10,7 @@
 mod conformance;
 mod crash;
 mod model;
+mod redis;
+mod redis_server;
+mod sentinel;
 mod sqlite;

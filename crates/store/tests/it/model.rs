@@ -1,15 +1,18 @@
-//! Random work on the SQLite store and on the plain model gives the same answers.
+//! Random work on each store and on the plain model gives the same answers.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use policy::{backoff::Backoff, task::TaskPolicy};
 use proptest::prelude::*;
 use store::{
-    Fence, MemoryStore, NewTask, Outcome, SqliteOptions, SqliteStore, Submitted, TaskFilter,
+    Fence, MemoryStore, NewTask, Outcome, RedisOptions, RedisStore, Submitted, TaskFilter,
     TaskStore,
-    conformance::{answered, at, keyed, new_task, raised},
+    conformance::{Fixture, answered, at, keyed, new_task, raised},
 };
 use types::{Priority, TaskId, Timestamp};
+
+use crate::{conformance::sqlite, redis_server::RedisServer};
 
 /// Something that a caller may do. Small numbers pick among what exists, so that they meet often.
 #[derive(Debug, Clone)]
@@ -50,9 +53,9 @@ fn deed() -> impl Strategy<Value = Deed> {
 }
 
 /// Both stores, and what a caller knows of them.
-struct Pair {
-    options: SqliteOptions,
-    sqlite: SqliteStore,
+struct Pair<'a> {
+    fixture: &'a dyn Fixture,
+    store: Arc<dyn TaskStore>,
     memory: MemoryStore,
     tasks: Vec<TaskId>,
     fences: Vec<Fence>,
@@ -63,13 +66,13 @@ struct Pair {
 macro_rules! both {
     ($pair:expr, $method:ident($($argument:expr),*)) => {{
         let expected = $pair.memory.$method($(Clone::clone(&$argument)),*).await.unwrap();
-        let found = $pair.sqlite.$method($(Clone::clone(&$argument)),*).await.unwrap();
+        let found = $pair.store.$method($(Clone::clone(&$argument)),*).await.unwrap();
         assert_eq!(found, expected, stringify!($method));
         found
     }};
 }
 
-impl Pair {
+impl Pair<'_> {
     fn later(&self, ms: u64) -> Timestamp {
         self.now.after(Duration::from_millis(ms))
     }
@@ -140,7 +143,7 @@ impl Pair {
 
     async fn sweep(&mut self) {
         let mut expected = self.memory.sweep(self.now, 1000).await.unwrap();
-        let mut found = self.sqlite.sweep(self.now, 1000).await.unwrap();
+        let mut found = self.store.sweep(self.now, 1000).await.unwrap();
         // The order among tasks that are due together is nobody's business.
         expected.changed.sort_unstable();
         found.changed.sort_unstable();
@@ -148,12 +151,12 @@ impl Pair {
     }
 
     async fn restart(&mut self) {
-        self.sqlite.close().await;
-        self.sqlite = SqliteStore::open(&self.options).unwrap();
+        self.store.close().await;
+        self.store = self.fixture.open().await;
         self.memory = self.memory.restarted();
-        assert_eq!(self.sqlite.owner(), self.memory.owner());
+        assert_eq!(self.store.owner(), self.memory.owner());
         let mut expected = self.memory.recover(self.now).await.unwrap();
-        let mut found = self.sqlite.recover(self.now).await.unwrap();
+        let mut found = self.store.recover(self.now).await.unwrap();
         expected.changed.sort_unstable();
         found.changed.sort_unstable();
         assert_eq!(found, expected);
@@ -177,24 +180,50 @@ fn pick<T: Copy>(from: &[T], number: usize) -> Option<T> {
     (!from.is_empty()).then(|| from[number % from.len()])
 }
 
+/// Does everything on a fresh store and on the plain model.
+fn run(deeds: Vec<Deed>, fixture: &dyn Fixture) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (store, memory) = (fixture.open().await, MemoryStore::new());
+        let (tasks, fences) = (Vec::new(), Vec::new());
+        let mut pair = Pair { fixture, store, memory, tasks, fences, now: at(0) };
+        for deed in deeds {
+            pair.act(deed).await;
+        }
+        pair.compare().await;
+        pair.store.close().await;
+    });
+}
+
+/// One Redis for all cases, each with keys of its own.
+struct Prefixed<'a>(&'a RedisServer, String);
+
+#[async_trait]
+impl Fixture for Prefixed<'_> {
+    async fn open(&self) -> Arc<dyn TaskStore> {
+        let options =
+            RedisOptions { prefix: self.1.clone(), ..RedisOptions::new(self.0.url(), "one") };
+        Arc::new(RedisStore::open(&options).await.unwrap())
+    }
+}
+
+fn config() -> ProptestConfig {
+    ProptestConfig { cases: 48, ..ProptestConfig::default() }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn the_sqlite_store_does_what_the_plain_model_does(deeds in prop::collection::vec(deed(), 1..80)) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(async {
-            let folder = tempfile::tempdir().unwrap();
-            let options = SqliteOptions::new(folder.path().join("tasks.db"));
-            let sqlite = SqliteStore::open(&options).unwrap();
-            let memory = MemoryStore::new();
-            let (tasks, fences) = (Vec::new(), Vec::new());
-            let mut pair = Pair { options, sqlite, memory, tasks, fences, now: at(0) };
-            for deed in deeds {
-                pair.act(deed).await;
-            }
-            pair.compare().await;
-            pair.sqlite.close().await;
-        });
+        run(deeds, &sqlite());
     }
+}
+
+#[test]
+fn the_redis_store_does_what_the_plain_model_does() {
+    let server = RedisServer::start();
+    proptest!(config(), |(deeds in prop::collection::vec(deed(), 1..80))| {
+        run(deeds, &Prefixed(&server, format!("{}:", uuid::Uuid::now_v7())));
+    });
 }

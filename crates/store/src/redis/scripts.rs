@@ -1,0 +1,46 @@
+//! The scripts: one atomic operation each. Redis keeps them after their first use.
+
+use redis::Script;
+
+/// Every script, ready to be invoked.
+#[derive(Debug)]
+pub(super) struct Scripts {
+    pub(super) submit: Script,
+    pub(super) claim: Script,
+    pub(super) renew: Script,
+    pub(super) step: Script,
+    pub(super) remove: Script,
+    pub(super) peek: Script,
+    pub(super) register: Script,
+    pub(super) beat: Script,
+    pub(super) leave: Script,
+    pub(super) share: Script,
+    pub(super) silent: Script,
+}
+
+macro_rules! script {
+    ($file:literal) => {
+        Script::new(concat!(
+            include_str!("scripts/common.lua"),
+            include_str!(concat!("scripts/", $file))
+        ))
+    };
+}
+
+impl Scripts {
+    pub(super) fn new() -> Self {
+        Self {
+            submit: script!("submit.lua"),
+            claim: script!("claim.lua"),
+            renew: script!("renew.lua"),
+            step: script!("step.lua"),
+            remove: script!("remove.lua"),
+            peek: script!("peek.lua"),
+            register: script!("register.lua"),
+            beat: script!("beat.lua"),
+            leave: script!("leave.lua"),
+            share: script!("share.lua"),
+            silent: script!("silent.lua"),
+        }
+    }
+}

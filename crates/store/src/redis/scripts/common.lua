@@ -1,0 +1,36 @@
+-- What all scripts share; it stands before each of them. One call of a script is one atomic step.
+-- KEYS[1] is what every key begins with. Places are the codes of `Place` (0 to 2: ready, most urgent
+-- first; 3: delayed; 4: running). Absent values are empty texts.
+local prefix = KEYS[1]
+local RUNNING = '4'
+local READY_LAST = 2
+local WAITING_LAST = 3
+
+local function task_key(id) return prefix .. 'task:' .. id end
+local function queue_key(model, place) return prefix .. 'queue:' .. model .. ':' .. place end
+local function due_key(place) return prefix .. 'due:' .. place end
+
+-- The time of Redis, in milliseconds: the one clock that all servers share.
+local function clock()
+    local time = redis.call('TIME')
+    return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+-- Takes a task out of the indexes of a place.
+local function leave(id, model, place)
+    redis.call('ZREM', queue_key(model, place), id)
+    redis.call('ZREM', due_key(place), id)
+end
+
+-- Puts a task into the indexes of a place. `seq`, the order of submission, decides whose turn it is.
+local function enter(id, model, place, seq, due)
+    redis.call('ZADD', queue_key(model, place), seq, id)
+    if due ~= '' then redis.call('ZADD', due_key(place), due, id) end
+end
+
+-- Tells the other servers, if there are any.
+local function tell(me, id, model, place, attempt)
+    if redis.call('ZCARD', prefix .. 'servers') > 1 then
+        redis.call('PUBLISH', prefix .. 'news', table.concat({ me, id, model, place, attempt }, ' '))
+    end
+end

@@ -1,0 +1,11 @@
+-- Removes all that is known of a task, unless it has changed since revision `rev`. ARGV: id, rev.
+-- Gives 'done', 'stale' or 'gone'.
+local id, rev = unpack(ARGV)
+local task = task_key(id)
+local found = redis.call('HMGET', task, 'rev', 'model', 'place', 'scope')
+if not found[1] then return 'gone' end
+if found[1] ~= rev then return 'stale' end
+leave(id, found[2], found[3])
+redis.call('DEL', task)
+if found[4] ~= '' then redis.call('DEL', prefix .. 'idempotency:' .. found[4]) end
+return 'done'

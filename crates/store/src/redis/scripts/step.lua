@@ -1,0 +1,17 @@
+-- Writes a step that was decided on revision `rev` of a record, unless it has changed since.
+-- Whoever settles an attempt has checked its fence on that revision.
+-- ARGV: id, rev, this server, name of this operation, the new place, due, attempt, and then the fields
+-- that change in pairs. Gives 'done', 'stale' or 'gone'.
+local id, rev, me, op, place, due, attempt = unpack(ARGV, 1, 7)
+local task = task_key(id)
+local found = redis.call('HMGET', task, 'rev', 'op', 'model', 'place', 'seq')
+if not found[1] then return 'gone' end
+if found[2] == op then return 'done' end -- The answer to an earlier try was lost.
+if found[1] ~= rev then return 'stale' end
+local model = found[3]
+leave(id, model, found[4])
+enter(id, model, place, found[5], due)
+redis.call('HINCRBY', task, 'rev', 1)
+redis.call('HSET', task, 'op', op, unpack(ARGV, 8))
+tell(me, id, model, place, attempt)
+return 'done'
