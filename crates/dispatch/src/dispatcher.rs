@@ -14,7 +14,9 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use types::{CallId, ErrorCode, Fault, ModelKind, ModelName, ModelSpec};
 
-use crate::{Ask, Call, InFlight, Permit, call::Outgoing, lane::ModelLane, settle::settle};
+use crate::{
+    Ask, Call, CapLoad, InFlight, Permit, call::Outgoing, lane::ModelLane, settle::settle,
+};
 
 /// Attempts for a call that is never begun. With the waits below they span about three seconds:
 /// long enough for a local worker that just died to be noticed, after which the call waits in the
@@ -230,6 +232,18 @@ impl Dispatcher {
     /// What the operator said about a model.
     pub fn spec(&self, name: &ModelName) -> Option<Arc<ModelSpec>> {
         self.inner.lanes.load().get(name).map(|lane| lane.spec().clone())
+    }
+
+    /// How much of its cap each model that has one uses here.
+    pub fn loads(&self) -> Vec<CapLoad> {
+        self.inner.lanes.load().values().filter_map(|lane| lane.load()).collect()
+    }
+
+    /// Runs at most `share` calls of a model's cap at once from now on. What runs goes on.
+    pub fn set_share(&self, model: &ModelName, share: u32) {
+        if let Some(lane) = self.inner.lanes.load().get(model) {
+            lane.set_share(share);
+        }
     }
 
     /// The models whose lanes are open.

@@ -18,6 +18,19 @@ use types::{ErrorCode, Fault, ModelName, ModelSpec, WorkerId};
 
 use crate::{Ask, Permit};
 
+/// How much of a model's cap is in use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CapLoad {
+    /// The model.
+    pub model: ModelName,
+    /// Calls that may run at once, on all servers that share the cap.
+    pub cap: u32,
+    /// Calls that run here.
+    pub running: u32,
+    /// Calls that wait here.
+    pub waiting: u32,
+}
+
 /// One model's queue and replicas.
 pub(crate) struct ModelLane {
     name: ModelName,
@@ -51,6 +64,25 @@ impl ModelLane {
 
     pub(crate) const fn spec(&self) -> &Arc<ModelSpec> {
         &self.spec
+    }
+
+    /// How much of its cap is in use; `None` if it has no cap.
+    pub(crate) fn load(&self) -> Option<CapLoad> {
+        let cap = self.spec.max_concurrency?;
+        let state = self.state.lock();
+        let (running, waiting) = (state.lane.in_flight(), state.lane.queued());
+        Some(CapLoad { model: self.name.clone(), cap, running, waiting })
+    }
+
+    /// Runs at most `share` calls of its cap at once from now on; other servers run the rest.
+    pub(crate) fn set_share(self: &Arc<Self>, share: u32) {
+        let Some(cap) = self.spec.max_concurrency else { return };
+        let concurrency_max = Some(share.min(cap));
+        self.state
+            .lock()
+            .lane
+            .set_limits(LaneLimits { concurrency_max, queue_max: self.spec.queue_max });
+        self.grant_waiting();
     }
 
     /// How many replicas it has now.

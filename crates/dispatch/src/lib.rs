@@ -20,6 +20,7 @@ mod settle;
 pub use call::{Ask, Call, Route};
 pub use dispatcher::Dispatcher;
 pub use guard::InFlight;
+pub use lane::CapLoad;
 pub use permit::Permit;
 pub use policy::{lane::Wish, prefix::Prefix};
 pub use settle::Tunnel;

@@ -15,14 +15,14 @@ use fleet::{Availability, ModelView};
 use http::StatusCode;
 use serde::Serialize;
 use serde_json::{Value, json};
-use types::ModelName;
+use types::{Fault, ModelName};
 
 use crate::Gateway;
 
 /// `GET /health`: the union of what the five systems' clients look for.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(crate) struct Health {
-    /// `healthy`, `degraded` (a model fails) or `unhealthy` (not ready).
+    /// `healthy`, `degraded` (a model fails, or the store may lose tasks) or `unhealthy` (not ready).
     status: &'static str,
     /// Unix time in seconds.
     time: u64,
@@ -51,16 +51,15 @@ pub(crate) async fn live(State(gateway): State<Gateway>) -> Json<Health> {
 }
 
 /// `GET /health` and `/health/ready`: listening, store usable, and the first load of every local
-/// model finished or failed. A failing model degrades, and one that is loaded again starts; neither
-/// makes the server unready.
+/// model finished or failed. A failing model and a store that may lose tasks degrade, and a model that is
+/// loaded again starts; none of them makes the server unready.
 pub(crate) async fn ready(State(gateway): State<Gateway>) -> Response {
-    let store = match gateway.tasks.check().await {
-        Ok(()) => json!("healthy"),
-        Err(fault) => json!(fault.detail),
-    };
+    let checked = gateway.tasks.check().await;
+    let risks = gateway.tasks.risks();
     let views = gateway.fleet.views();
     let readiness = Readiness {
-        store_is_usable: store == "healthy",
+        store_is_usable: checked.is_ok(),
+        store_may_lose_tasks: !risks.is_empty(),
         is_draining: gateway.draining.is_cancelled(),
         loading: gateway.loading.borrow().clone(),
         a_model_fails: views
@@ -69,16 +68,25 @@ pub(crate) async fn ready(State(gateway): State<Gateway>) -> Response {
     };
     let checks = BTreeMap::from([
         ("server", json!(if readiness.is_draining { "draining" } else { "healthy" })),
-        ("store", store),
+        ("store", store(checked, &risks)),
         ("models", models(&views, &readiness.loading)),
     ]);
     let (code, status) = readiness.verdict();
     (code, Json(health(&gateway, status, checks))).into_response()
 }
 
+fn store(checked: Result<(), Fault>, risks: &[String]) -> Value {
+    match checked {
+        Ok(()) if risks.is_empty() => json!("healthy"),
+        Ok(()) => json!(risks.join("; ")),
+        Err(fault) => json!(fault.detail),
+    }
+}
+
 /// What the answer to "are you ready" depends on.
 struct Readiness {
     store_is_usable: bool,
+    store_may_lose_tasks: bool,
     is_draining: bool,
     /// Models whose first load has neither finished nor failed.
     loading: BTreeSet<ModelName>,
@@ -88,7 +96,7 @@ struct Readiness {
 impl Readiness {
     fn verdict(&self) -> (StatusCode, &'static str) {
         let is_ready = self.store_is_usable && !self.is_draining && self.loading.is_empty();
-        match (is_ready, self.a_model_fails) {
+        match (is_ready, self.a_model_fails || self.store_may_lose_tasks) {
             (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "unhealthy"),
             (true, true) => (StatusCode::OK, "degraded"),
             (true, false) => (StatusCode::OK, "healthy"),

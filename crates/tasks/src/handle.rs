@@ -229,6 +229,11 @@ impl Tasks {
         }
     }
 
+    /// What may lose tasks although everything works, in words for the operator.
+    pub fn risks(&self) -> Vec<String> {
+        self.service.store.risks()
+    }
+
     /// The records of synchronous calls.
     pub fn recent(&self) -> &Recent {
         &self.service.recent

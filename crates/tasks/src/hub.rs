@@ -45,6 +45,13 @@ impl Hub {
         self.send(task, || Signal::Changed);
     }
 
+    /// Something may have happened to any task.
+    pub(crate) fn all_changed(&self) {
+        for watchers in self.0.lock().values() {
+            let _ = watchers.send(Signal::Changed);
+        }
+    }
+
     pub(crate) fn progress(&self, task: TaskId, report: &Report) {
         self.send(task, || Signal::Progress(Arc::new(report.clone())));
     }

@@ -30,6 +30,13 @@ impl Lanes {
         self.0.read().get(model).cloned()
     }
 
+    /// Wakes every runner.
+    pub(crate) fn ring_all(&self) {
+        for lane in self.0.read().values() {
+            lane.bell.ring(Priority::High);
+        }
+    }
+
     /// Opens a lane; `None` if somebody else was quicker.
     pub(crate) fn open(&self, model: &ModelName, metrics: Arc<ModelMetrics>) -> Option<Arc<Lane>> {
         let lane = Arc::new(Lane { model: model.clone(), bell: Bell::default(), metrics });

@@ -6,7 +6,8 @@
 //! 2. `handle`: writes it, and answers every question about it.
 //! 3. `runner`: one per model; claims a task only when `dispatch` has granted it a place.
 //! 4. `attempt`: one call of the model under a lease; `verdict` decides what its answer means.
-//! 5. `sweeper`: does what time alone decides.
+//! 5. `sweeper`: does what time alone decides; `neighbours` hears what other servers on the same
+//!    store do.
 //!
 //! Beside them, `hub` tells those who wait, `live` knows what runs in this process, and `recent`
 //! remembers synchronous calls, so that their ids can be read too.
@@ -19,6 +20,7 @@
 
 mod alarm;
 mod attempt;
+mod caps;
 mod clock;
 mod events;
 mod handle;
@@ -26,6 +28,7 @@ mod hub;
 mod json;
 mod lanes;
 mod live;
+mod neighbours;
 mod recent;
 mod runner;
 mod service;

@@ -15,11 +15,11 @@ use types::{ModelName, Priority, TaskId, Timestamp};
 use crate::{
     Recent, TaskSettings, Tasks,
     alarm::Alarm,
-    clock,
+    caps, clock,
     hub::Hub,
     lanes::{Lane, Lanes},
     live::Live,
-    recent, runner, sweeper,
+    neighbours, recent, runner, sweeper,
 };
 
 /// Wait before a store that failed is asked again.
@@ -135,6 +135,32 @@ impl Service {
         self.hub.changed(id);
     }
 
+    /// Another server moved a task.
+    pub(crate) fn moved_elsewhere(self: &Arc<Self>, change: &Changed) {
+        let Changed { id, model, place, attempt } = change;
+        self.live.stop(*id, *attempt);
+        match (place, self.lane(model)) {
+            (Place::Ready(priority), Some(lane)) => lane.bell.ring(*priority),
+            // It may be due before anything that is known here.
+            (Place::Delayed, _) => self.alarm.due(clock::now()),
+            _ => {}
+        }
+        self.hub.changed(*id);
+    }
+
+    /// Other servers may have done anything.
+    pub(crate) async fn look_at_everything(self: &Arc<Self>) {
+        match self.store.stats().await {
+            Ok(stats) => stats.iter().filter(|of| of.counts[0] > 0).for_each(|of| {
+                self.lane(&of.model);
+            }),
+            Err(error) => report(&error, "the tasks of other servers cannot be counted yet"),
+        }
+        self.lanes.ring_all();
+        self.alarm.due(clock::now());
+        self.hub.all_changed();
+    }
+
     /// Puts back what earlier servers ran, and wakes the runners of all that waits.
     async fn recover(self: &Arc<Self>) -> Result<(), StoreError> {
         let swept = self.store.recover(clock::now()).await?;
@@ -188,12 +214,14 @@ impl Tasks {
         let service = &self.service;
         let _all = (service.stop.clone().drop_guard(), service.put_back.clone().drop_guard());
         service.loops.spawn(recent::keep(service.clone()));
+        service.loops.spawn(caps::run(service.clone()));
         tokio::select! {
             () = stop.cancelled() => return service.drain().await,
             () = service.recover_until_done() => {}
         }
         service.recovered.cancel();
         service.loops.spawn(sweeper::run(service.clone()));
+        service.loops.spawn(neighbours::hear(service.clone()));
         stop.cancelled().await;
         service.drain().await;
     }

@@ -53,8 +53,10 @@ async fn sweep(service: &Arc<Service>) -> Duration {
         return Duration::ZERO;
     }
     let now = clock::now();
-    let wait = swept.next_due.map_or(PAUSE_MAX, |due| due.since(now));
-    let pause = wait.clamp(PAUSE_MIN, PAUSE_MAX);
+    // What another server has claimed since must be noticed before its lease ends.
+    let longest = (service.settings.lease / 3).clamp(PAUSE_MIN, PAUSE_MAX);
+    let wait = swept.next_due.map_or(longest, |due| due.since(now));
+    let pause = wait.clamp(PAUSE_MIN, longest);
     service.alarm.plan(now.after(pause));
     pause
 }
