@@ -15,7 +15,6 @@ use deploy::Local;
 use dispatch::Dispatcher;
 use fleet::{Availability, Fleet, FleetSettings};
 use gateway::{Gateway, GatewaySettings, Inner, Server};
-use store::{SqliteOptions, SqliteStore};
 use tasks::{RecentSettings, TaskSettings, Tasks};
 use telemetry::metrics::Metrics;
 use tokio::task::JoinHandle;
@@ -29,6 +28,7 @@ use crate::{
     listen::{self, Door, ListenError, SocketFile},
     run_dir::RunDir,
     signals::Stop,
+    store_room::open_store,
 };
 
 /// Why the house could not be built.
@@ -218,16 +218,6 @@ impl Opener {
                 self.fleet.set_availability(name, Availability::Failing { reason });
             }
         }
-    }
-}
-
-async fn open_store(settings: &Settings) -> Result<Arc<SqliteStore>, HouseError> {
-    let options = SqliteOptions::new(&settings.store.path);
-    // Opening reads, and perhaps repairs, the whole log of the database.
-    let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&options)).await;
-    match opened {
-        Ok(store) => Ok(Arc::new(store?)),
-        Err(panic) => Err(system("open the task store", panic.into())),
     }
 }
 

@@ -12,6 +12,7 @@ mod limits;
 pub mod listen;
 mod run_dir;
 mod signals;
+mod store_room;
 
 use std::{env, ffi::OsString, process::ExitCode};
 

@@ -65,15 +65,6 @@ impl Default for ServerToml {
     }
 }
 
-/// What holds the tasks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum StoreKind {
-    /// A file on this machine, owned by one server.
-    #[default]
-    Sqlite,
-}
-
 /// Where the record of a synchronous call is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -89,9 +80,16 @@ pub enum SyncCalls {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct StoreToml {
-    /// What holds the tasks.
-    pub(super) kind: StoreKind,
-    /// The file. Default: `tasks.db` in the data directory, which is `MODELYARD_DATA_DIR`, else
+    /// A Redis that holds the tasks, and that several servers may share: `redis://host:port/db`,
+    /// `unix:///path`, or `redis-sentinel://host:port,host:port/name/db`; a login stands before the
+    /// host, as in `redis://user:password@host`. Default: a SQLite file on this machine.
+    pub(super) url: Option<String>,
+    /// What every key in Redis begins with.
+    pub(super) prefix: String,
+    /// Names this server among those that share a Redis; each needs another name. Default: the host
+    /// name and the first port.
+    pub(super) server_name: Option<String>,
+    /// The SQLite file. Default: `tasks.db` in the data directory, which is `MODELYARD_DATA_DIR`, else
     /// `$XDG_DATA_HOME/modelyard`, else `~/.local/share/modelyard`.
     pub(super) path: Option<PathBuf>,
     /// Where records of synchronous calls are kept.
@@ -100,19 +98,18 @@ pub(super) struct StoreToml {
     pub(super) result_ttl_hours: f64,
     /// Records of synchronous calls that are kept in memory.
     pub(super) recent_max: u32,
-    /// Address of a Redis server. Not used yet: tasks stay in SQLite.
-    pub(super) redis_url: Option<String>,
 }
 
 impl Default for StoreToml {
     fn default() -> Self {
         Self {
-            kind: StoreKind::default(),
+            url: None,
+            prefix: "ray_service:".into(),
+            server_name: None,
             path: None,
             sync_calls: SyncCalls::default(),
             result_ttl_hours: 168.0,
             recent_max: 10_000,
-            redis_url: None,
         }
     }
 }

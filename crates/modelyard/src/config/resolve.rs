@@ -99,12 +99,14 @@ fn is_origin(text: &str) -> bool {
 fn store(config: &mut ConfigToml, path: PathBuf, judge: &mut Judge<'_>) -> StoreSettings {
     let store = &mut config.store;
     StoreSettings {
+        url: store.url.clone().filter(|url| !url.is_empty()),
+        prefix: store.prefix.clone(),
+        server_name: store.server_name.clone(),
         path: store.path.get_or_insert(path).clone(),
         sync_calls: store.sync_calls,
         // A tenth of a second is the least that can be meant.
         result_ttl: judge.seconds("store.result_ttl_hours", store.result_ttl_hours * 3600.0, 0.1),
         recent_max: judge.positive("store.recent_max", store.recent_max),
-        redis_url: store.redis_url.clone(),
     }
 }
 
@@ -210,10 +212,6 @@ fn warnings(config: &ConfigToml, tree: &Tree) -> Vec<String> {
         let source = tree.source(&key).map_or_else(|| "default".into(), ToString::to_string);
         warnings.push(format!("{source}: {key}: {text}"));
     };
-    if config.store.redis_url.is_some() {
-        let text = "this version does not use Redis; tasks are stored in SQLite";
-        warn(KeyPath::dotted("store.redis_url"), text.into());
-    }
     let (heartbeat, lease) = (config.workers.heartbeat_seconds, config.workers.lease_seconds);
     if lease < 2.0 * heartbeat {
         let text = format!("one lost heartbeat (every {heartbeat} s) ends a lease of {lease} s");

@@ -11,7 +11,7 @@ use super::{
 pub(super) const VARIABLES: [(&str, &str, &str); 10] = [
     ("SERVICE_HOST", "server.listen", "Host of the first address."),
     ("SERVICE_PORT", "server.listen", "Port of the first address."),
-    ("REDIS_URL", "store.redis_url", "Kept for later; tasks are stored in SQLite."),
+    ("REDIS_URL", "store.url", "Tasks are kept there."),
     (
         "HEARTBEAT_INTERVAL_SECONDS",
         "workers.heartbeat_seconds",

@@ -80,6 +80,12 @@ pub struct ServerSettings {
 /// `[store]`
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoreSettings {
+    /// The Redis that holds the tasks; `None` for the SQLite file.
+    pub url: Option<String>,
+    /// What every key in Redis begins with.
+    pub prefix: String,
+    /// Names this server among those that share a Redis; `None` for host and port.
+    pub server_name: Option<String>,
     /// The SQLite file.
     pub path: PathBuf,
     /// Where records of synchronous calls are kept.
@@ -88,8 +94,6 @@ pub struct StoreSettings {
     pub result_ttl: Duration,
     /// Records of synchronous calls kept in memory.
     pub recent_max: usize,
-    /// A Redis server that was configured but is not used yet.
-    pub redis_url: Option<String>,
 }
 
 /// `[workers]`

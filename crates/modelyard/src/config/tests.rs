@@ -122,10 +122,8 @@ fn each_variable_of_the_document_reaches_its_setting() {
     assert_eq!(settings.models["nanobanana-image"].max_concurrency, Some(2));
     assert_eq!(settings.log.levels, "warn".parse().unwrap());
     assert_eq!(settings.log.file, None);
-    assert_eq!(
-        settings.warnings,
-        ["REDIS_URL: store.redis_url: this version does not use Redis; tasks are stored in SQLite"]
-    );
+    assert_eq!(settings.store.url.as_deref(), Some("redis://localhost:6379/0"));
+    assert_eq!(settings.warnings, [""; 0]);
 }
 
 #[test]
@@ -255,7 +253,7 @@ fn a_variable_of_somebody_else_with_our_prefix_is_only_a_warning() {
 #[test]
 fn everything_that_is_wrong_is_told_at_once_with_its_source() {
     desk(
-        "server.body_mb_max = 'big'\nserver.listen = '8000'\nstore.kind = 'redis'\n\
+        "server.body_mb_max = 'big'\nserver.listen = '8000'\nstore.sync_calls = 'disk'\n\
          [models.m]\nnum_workers = 0\nkind = 'http'\nnum_gpus = 1",
     )
     .with("LOG_LEVEL", "loud")
@@ -263,8 +261,8 @@ fn everything_that_is_wrong_is_told_at_once_with_its_source() {
     .complains(
         "  modelyard.toml: server.body_mb_max: \"big\" is not a whole number
     write a whole number, for example 64
-  modelyard.toml: store.kind: \"redis\" is not known here
-    write one of \"sqlite\"
+  modelyard.toml: store.sync_calls: \"disk\" is not known here
+    write one of \"memory\", \"stored\"
   modelyard.toml: server.listen: `8000` is not an address
     write `host:port` or `unix:/path`, for example \"127.0.0.1:8000\"
   LOG_LEVEL: log.level: `loud` is not a log level; write `off`, `error`, `warn`, `info`, `debug` or `trace`, or `module=level`, several with commas
@@ -337,7 +335,7 @@ fn every_value_is_shown_with_its_source_and_no_secret() {
         "models.m.headers.X-Key = \"…\"  # modelyard.toml",
         "models.m.kind = \"openai\"  # modelyard.toml",
         "server.listen = [\"127.0.0.1:8000\"]  # default",
-        "store.redis_url = \"redis://…@h:1/0\"  # REDIS_URL",
+        "store.url = \"redis://…@h:1/0\"  # REDIS_URL",
         "workers.gpus = [\"0\", \"1\"]  # MODELYARD_WORKERS__GPUS",
     ] {
         let squeezed = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -10,7 +10,7 @@ listn = \"0.0.0.0:8000\"
 body_mb_max = \"64 MB\"
 
 [store]
-kind = \"redis\"
+sync_calls = \"disk\"
 
 [models.summary]
 kind = \"opnai\"

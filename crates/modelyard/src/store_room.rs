@@ -1,0 +1,44 @@
+//! Opens what holds the tasks: a SQLite file, or a Redis that several servers share.
+
+use std::{io, sync::Arc};
+
+use store::{RedisOptions, RedisStore, SqliteOptions, SqliteStore, StoreError, TaskStore};
+use uuid::Uuid;
+
+use crate::config::{ListenAddress, Settings};
+
+/// Opens the store of the configuration.
+///
+/// # Errors
+/// What the store says, which names the remedy.
+pub(crate) async fn open_store(settings: &Settings) -> Result<Arc<dyn TaskStore>, StoreError> {
+    let configured = &settings.store;
+    let Some(url) = &configured.url else {
+        let options = SqliteOptions::new(&configured.path);
+        // Opening reads, and perhaps repairs, the whole log of the database.
+        let opening = tokio::task::spawn_blocking(move || SqliteStore::open(&options));
+        return Ok(Arc::new(opening.await.unwrap_or_else(|panic| {
+            let (remedy, source) = ("opening it failed; report this", io::Error::from(panic));
+            let path = configured.path.clone();
+            Err(StoreError::Unavailable { path, remedy, source: Some(Arc::new(source)) })
+        })?));
+    };
+    let name = configured.server_name.clone().unwrap_or_else(|| server_name(settings));
+    let heartbeat = settings.workers.heartbeat;
+    let options =
+        RedisOptions { url: url.clone(), prefix: configured.prefix.clone(), name, heartbeat };
+    let store = RedisStore::open(&options).await?;
+    tracing::info!(server = options.name, "tasks are kept in Redis");
+    Ok(Arc::new(store))
+}
+
+/// What tells this server from others that share a store, and stays when it starts again.
+fn server_name(settings: &Settings) -> String {
+    let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+    let host = host.unwrap_or_else(|| "localhost".into());
+    match settings.server.listen.first() {
+        Some(ListenAddress::Tcp { port, .. }) if *port != 0 => format!("{host}:{port}"),
+        // Any other server of this machine may have the same, so nothing is found again.
+        _ => format!("{host}:{}", Uuid::new_v4()),
+    }
+}
