@@ -56,6 +56,7 @@ impl Cpu {
     ) {
         let shape = cache.shape();
         assert_eq!(shape, spans.shape, "spans of another cache");
+        queries.check(shape, spans.rows());
         assert_eq!(to.columns(), shape.heads * shape.head_dim, "activations of other heads");
         to.resize(spans.rows());
         let output = to.shared();

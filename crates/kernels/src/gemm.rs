@@ -75,6 +75,8 @@ impl Panel<'_> {
 pub(crate) fn check(x: &Activations, weights: &Linear) {
     assert_eq!(x.format(), weights.format().activations(), "these activations are for others");
     assert_eq!(x.columns(), weights.inputs(), "a layer of other inputs");
+    // The loops over inner steps run at least once.
+    assert!(weights.inputs() > 0, "a layer of no inputs");
 }
 
 /// Sets this thread up for panels of up to `rows` rows, for as long as the result lives.

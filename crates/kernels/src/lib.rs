@@ -11,7 +11,8 @@
 //! ```
 //!
 //! A row's result is the same bits whatever rows are run beside it, wherever its sequence was cut into
-//! chunks, and however many threads there are: every sum has one order, and what is masked adds zero.
+//! chunks, and however many threads there are: every sum has one order, and what is masked adds zero, as
+//! long as keys and values are finite.
 //!
 //! This is the only crate with `unsafe`; its interface is safe. Shapes that do not fit are bugs of the
 //! caller and panic, since memory safety hangs on them.

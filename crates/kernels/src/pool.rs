@@ -120,13 +120,17 @@ impl Pool {
             panicked: AtomicBool::new(false),
             closed: AtomicBool::new(false),
         });
+        // Fewer threads than processors share them with other pools, which would choose the same ones.
+        let is_pinned = affinity::processors().is_some_and(|processors| processors == threads);
         // If a thread is refused, dropping the pool ends those that were started.
         let mut pool = Self { shared, helpers: Vec::new(), caller: Mutex::new(Scratch::new()?) };
         for index in 1..threads {
             let mut scratch = Scratch::new()?;
             let common = pool.shared.clone();
             let body = move || {
-                affinity::pin(index);
+                if is_pinned {
+                    affinity::pin(index);
+                }
                 common.help(index, &mut scratch);
             };
             let name = format!("kernels-{index}");
@@ -165,10 +169,10 @@ impl Pool {
         let mine = Worker { shares: &common.shares, index: 0, ahead: 0, scratch: &mut scratch };
         let outcome = run_caught(&job, mine);
         common.wait();
+        let helper_panicked = common.panicked.swap(false, Ordering::Relaxed);
         if let Err(cause) = outcome {
             panic::resume_unwind(cause);
         }
-        let helper_panicked = common.panicked.swap(false, Ordering::Relaxed);
         assert!(!helper_panicked, "a thread of the pool has panicked");
     }
 
@@ -260,28 +264,52 @@ pub(crate) fn pin_caller() {
 
 /// Keeps a thread on one of the processors that this process may use.
 mod affinity {
+    /// How many processors this process may use, where the system tells.
+    pub(super) fn processors() -> Option<usize> {
+        Some(set::allowed()?.len())
+    }
+
     /// Pins the calling thread to the `index`-th processor of its set. Best effort: a system that
     /// refuses loses some speed.
-    #[cfg(target_os = "linux")]
     pub(super) fn pin(index: usize) {
-        // SAFETY: a processor set is an array of bits, for which all zero is a value; both calls
-        // get its real size and touch only it.
-        unsafe {
-            let mut allowed: libc::cpu_set_t = std::mem::zeroed();
-            let bytes = size_of::<libc::cpu_set_t>();
-            if libc::sched_getaffinity(0, bytes, &raw mut allowed) != 0 {
-                return;
-            }
+        if let Some(&processor) = set::allowed().unwrap_or_default().get(index) {
+            set::choose(processor);
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    mod set {
+        /// The processors of the calling thread's set.
+        pub(super) fn allowed() -> Option<Vec<usize>> {
             let capacity = usize::try_from(libc::CPU_SETSIZE).unwrap_or(0);
-            let mine = (0..capacity).filter(|&cpu| libc::CPU_ISSET(cpu, &allowed));
-            let mine: Vec<usize> = mine.collect();
-            let Some(&cpu) = mine.get(index) else { return };
-            let mut one: libc::cpu_set_t = std::mem::zeroed();
-            libc::CPU_SET(cpu, &mut one);
-            libc::sched_setaffinity(0, bytes, &raw const one);
+            // SAFETY: a processor set is an array of bits, for which all zero is a value; the call gets
+            // its real size and touches only it, and so does the macro below the capacity.
+            unsafe {
+                let mut allowed: libc::cpu_set_t = std::mem::zeroed();
+                let bytes = size_of::<libc::cpu_set_t>();
+                let failed = libc::sched_getaffinity(0, bytes, &raw mut allowed) != 0;
+                let mine = (0..capacity).filter(|&cpu| libc::CPU_ISSET(cpu, &allowed));
+                (!failed).then(|| mine.collect())
+            }
+        }
+
+        /// Makes `processor` all of the calling thread's set.
+        pub(super) fn choose(processor: usize) {
+            // SAFETY: as in `allowed`, which gave the processor.
+            unsafe {
+                let mut one: libc::cpu_set_t = std::mem::zeroed();
+                libc::CPU_SET(processor, &mut one);
+                libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const one);
+            }
         }
     }
 
     #[cfg(not(target_os = "linux"))]
-    pub(super) fn pin(_index: usize) {}
+    mod set {
+        pub(super) fn allowed() -> Option<Vec<usize>> {
+            None
+        }
+
+        pub(super) fn choose(_processor: usize) {}
+    }
 }

@@ -54,8 +54,8 @@ impl Fields {
     /// # Errors
     /// [`LoadError::Field`] when it is missing, zero or no whole number.
     pub(crate) fn size(&self, name: &str) -> Result<usize, LoadError> {
-        // The bound keeps every product of a few sizes within 64 bits.
-        const LARGEST: usize = 1 << 28;
+        // The bound keeps the bytes of every tensor and of the cache within 64 bits.
+        const LARGEST: usize = 1 << 24;
         match self.required::<usize>(name)? {
             0 => Err(self.wrong(name, "must be at least 1")),
             size if size > LARGEST => Err(self.wrong(name, format!("is {size}: impossibly large"))),

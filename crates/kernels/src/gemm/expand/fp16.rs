@@ -98,7 +98,7 @@ impl Factor {
                 all = in(zmm_reg) _mm512_set1_epi16(TOO_MUCH),
                 multiplier = out(zmm_reg) multiplier,
                 too_much = lateout(zmm_reg) too_much,
-                options(pure, nomem, nostack, preserves_flags),
+                options(pure, nomem, nostack),
             );
         }
         Self { multiplier, too_much }
@@ -116,7 +116,7 @@ impl Factor {
                 product = inout(zmm_reg) product,
                 multiplier = in(zmm_reg) self.multiplier,
                 too_much = in(zmm_reg) self.too_much,
-                options(pure, nomem, nostack, preserves_flags),
+                options(pure, nomem, nostack),
             );
         }
         // Three bits of the fraction are rounded away. Three copies of the sign then stand where bf16 has the
