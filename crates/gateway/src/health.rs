@@ -142,17 +142,19 @@ mod tests {
 
     const WELL: Readiness = Readiness {
         store_is_usable: true,
+        store_may_lose_tasks: false,
         is_draining: false,
         loading: BTreeSet::new(),
         a_model_fails: false,
     };
 
     #[test]
-    fn a_failing_model_degrades_and_what_the_server_itself_lacks_makes_it_unready() {
+    fn what_the_server_itself_lacks_makes_it_unready_and_everything_else_degrades_it() {
         let loading = BTreeSet::from(["m".parse().unwrap()]);
         for (readiness, code, status) in [
             (WELL, 200, "healthy"),
             (Readiness { a_model_fails: true, ..WELL }, 200, "degraded"),
+            (Readiness { store_may_lose_tasks: true, ..WELL }, 200, "degraded"),
             (Readiness { loading, ..WELL }, 503, "unhealthy"),
             (Readiness { is_draining: true, ..WELL }, 503, "unhealthy"),
             (Readiness { store_is_usable: false, ..WELL }, 503, "unhealthy"),

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use api::{Body, EndpointError, headers};
 use bytes::Bytes;
+use dispatch::CapLoad;
 use fleet::Availability;
 use futures_util::FutureExt;
 use http::{Response, StatusCode};
@@ -68,6 +69,25 @@ async fn the_cap_holds_back_and_the_bound_refuses() {
     first.await.unwrap().unwrap();
     second.await.unwrap().unwrap();
     assert_eq!(peer.calls(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_a_share_of_the_cap_runs_here_and_never_more_than_the_cap() {
+    let spec = ModelSpec { max_concurrency: Some(3), ..one_at_a_time(8) };
+    let house = House::with(spec);
+    let peer = house.declare(8, |_| Reply::After(SECOND, ok("")));
+    house.dispatcher.set_share(&house.model, 1);
+    let calls: Vec<_> = (0..4).map(|_| house.spawn_call()).collect();
+    house.settle().await;
+    assert_eq!(peer.calls(), 1);
+    let load = CapLoad { model: house.model.clone(), cap: 3, running: 1, waiting: 3 };
+    assert_eq!(house.dispatcher.loads(), [load]);
+    house.dispatcher.set_share(&house.model, 99);
+    house.settle().await;
+    assert_eq!(peer.calls(), 3);
+    for call in calls {
+        call.await.unwrap().unwrap();
+    }
 }
 
 #[tokio::test(start_paused = true)]
