@@ -1,9 +1,11 @@
 """Servers that share a Redis: one queue, one cap, and no task lost with any of them."""
 
+import json
 import signal
+import subprocess
 import time
 
-from harness import READY_SECONDS_MAX
+from harness import PROGRAM, READY_SECONDS_MAX
 
 LEASE_SECONDS = 2
 
@@ -114,3 +116,17 @@ def test_a_redis_that_forgets_is_told_loudly(yard):
     assert health["status"] == "degraded"
     assert "appendonly yes" in health["checks"]["store"]
     assert "TASKS MAY BE LOST" in server.log.read_text()
+
+
+def test_an_operator_sees_the_tasks_and_the_servers(yard):
+    server = yard.server("one")
+    server.finished(submit(server, 1, 0))
+    submit(server, 2, 3)
+    wait_until(lambda: len(yard.notes("begin")) == 2)
+    command = [PROGRAM, "task", "stats", "--url", server.url]
+    stats = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    (slow,) = stats["models"]
+    assert (slow["model"], slow["running"], slow["completed"]) == ("slow", 1, 1)
+    (seen,) = stats["servers"]
+    assert seen["name"].endswith(f":{server.port}")
+    assert seen["silent_ms"] < 60_000

@@ -120,3 +120,41 @@ pub struct TaskPage {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_cursor: Option<String>,
 }
+
+/// `GET /api/native/v1/tasks/stats`: what the store holds, and who shares it.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct TaskStats {
+    /// Every model that has tasks, by name.
+    pub models: Vec<ModelTaskStats>,
+    /// The servers that share the store, by name; empty where one server owns it.
+    pub servers: Vec<ServerStats>,
+}
+
+/// How many tasks of one model stand in each state.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ModelTaskStats {
+    /// The model.
+    #[schema(value_type = String)]
+    pub model: ModelName,
+    /// Wait, for a place or for their moment.
+    pub queued: u64,
+    /// Run.
+    pub running: u64,
+    /// Have their result.
+    pub completed: u64,
+    /// Ended with an error that is not tried again.
+    pub failed: u64,
+    /// Were cancelled.
+    pub cancelled: u64,
+    /// Used up their attempts.
+    pub dead: u64,
+}
+
+/// One of the servers that share a store.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ServerStats {
+    /// Its name.
+    pub name: String,
+    /// Time since its last heartbeat, in milliseconds.
+    pub silent_ms: u64,
+}

@@ -6,7 +6,7 @@
 
 use api::{
     Problem,
-    task::{TaskAccepted, TaskPage, TaskView},
+    task::{TaskAccepted, TaskPage, TaskStats, TaskView},
 };
 use serde_json::{Map, Value, json};
 use types::ErrorCode;
@@ -20,6 +20,7 @@ use crate::{catalog, health};
     TaskAccepted,
     TaskView,
     TaskPage,
+    TaskStats,
     catalog::ModelList,
     catalog::ModelCard,
     health::Health
@@ -168,6 +169,7 @@ fn task_paths() -> Map<String, Value> {
         })),
     });
     Map::from_iter([
+        ("/api/native/v1/tasks/stats".into(), json!({"get": task_stats()})),
         ("/tasks".into(), json!({"get": list})),
         ("/tasks/{model}".into(), json!({"post": submit})),
         ("/tasks/{id}".into(), json!({"get": get, "delete": on_task("Cancel a task")})),
@@ -178,6 +180,14 @@ fn task_paths() -> Map<String, Value> {
         ),
         ("/tasks/{id}/events".into(), json!({"get": events})),
     ])
+}
+
+fn task_stats() -> Value {
+    json!({
+        "tags": ["tasks"],
+        "summary": "Count tasks by model and state, and name the servers that share them",
+        "responses": with_errors(&[400, 503], "200", schema("The counts.", "TaskStats")),
+    })
 }
 
 fn operations_paths() -> Map<String, Value> {

@@ -78,6 +78,7 @@ fn ours(gateway: Gateway) -> Router {
         .route("/tasks/{id}/cancel", post(tasks::cancel))
         .route("/tasks/{id}/retry", post(tasks::retry))
         .route("/tasks/{id}/events", get(tasks::events))
+        .route("/api/native/v1/tasks/stats", get(tasks::stats))
         .route("/v1/models", get(catalog::list))
         .route("/v1/models/{name}", get(catalog::show))
         .route("/v1/chat/completions", post(openai::chat))

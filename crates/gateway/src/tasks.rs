@@ -5,7 +5,7 @@ use std::{convert::Infallible, str::FromStr, time::Duration};
 use ::tasks::{Submission, TaskEvent, TaskFilter};
 use api::{
     headers,
-    task::{TaskAccepted, TaskPage, TaskView},
+    task::{TaskAccepted, TaskPage, TaskStats, TaskView},
     worker::OWN_PATHS,
 };
 use axum::{
@@ -106,6 +106,15 @@ pub(crate) async fn list(
     let limit = query.take::<Limit>("limit")?.unwrap_or_default();
     query.finish()?;
     Ok(Json(gateway.tasks.list(filter, cursor, limit.0).await?))
+}
+
+/// `GET /api/native/v1/tasks/stats`: how many tasks stand where, for operators.
+pub(crate) async fn stats(
+    State(gateway): State<Gateway>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<TaskStats>, Failure> {
+    Query::parse(query.as_deref())?.finish()?;
+    Ok(Json(gateway.tasks.stats().await?))
 }
 
 /// `POST /tasks/{id}/cancel`, `DELETE /tasks/{id}`.

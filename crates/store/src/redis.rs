@@ -219,6 +219,10 @@ impl TaskStore for RedisStore {
         self.shared.share(wishes).await.map(Some)
     }
 
+    async fn servers(&self) -> Result<Vec<(String, Duration)>, StoreError> {
+        self.shared.servers().await
+    }
+
     fn news(&self) -> BoxStream<'static, News> {
         news::follow(self.shared.clone())
     }

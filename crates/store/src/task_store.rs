@@ -1,6 +1,6 @@
 //! The one door to the database of tasks.
 
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use std::{collections::BTreeMap, fmt, str::FromStr, time::Duration};
 
 use api::task::TaskState;
 use async_trait::async_trait;
@@ -294,6 +294,9 @@ pub trait TaskStore: Send + Sync + 'static {
 
     /// Settles with the other servers on the same database how many calls this one may run at
     /// once, for each wish; to be asked again several times a second. `None`: there are no others.
+    ///
+    /// # Cancel safety
+    /// What was settled may hold without having been told; the next call settles anew.
     async fn share(&self, wishes: &[CapWish]) -> Result<Option<Vec<u32>>, StoreError> {
         let _ = wishes;
         Ok(None)
@@ -303,6 +306,15 @@ pub trait TaskStore: Send + Sync + 'static {
     /// has no news.
     fn news(&self) -> BoxStream<'static, News> {
         stream::pending().boxed()
+    }
+
+    /// The servers that share the database, by name, each with the time since its last heartbeat;
+    /// empty where one server owns it.
+    ///
+    /// # Cancel safety
+    /// Only reads.
+    async fn servers(&self) -> Result<Vec<(String, Duration)>, StoreError> {
+        Ok(Vec::new())
     }
 
     /// What may lose tasks although everything works, in words for the operator; empty if nothing

@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use api::{
-    task::{TaskAccepted, TaskPage, TaskState, TaskView},
+    task::{TaskAccepted, TaskPage, TaskState, TaskStats, TaskView},
     worker::Report,
 };
 use dispatch::Dispatcher;
@@ -227,6 +227,20 @@ impl Tasks {
                 Err(Fault::new(ErrorCode::StoreUnavailable, detail))
             }
         }
+    }
+
+    /// Counts the tasks of each model, and names the servers that share the store.
+    ///
+    /// # Errors
+    /// `store_unavailable`.
+    ///
+    /// # Cancel safety
+    /// Only reads.
+    pub async fn stats(&self) -> Result<TaskStats, Fault> {
+        let store = &self.service.store;
+        let models = store.stats().await?.iter().map(view::of_model).collect();
+        let servers = store.servers().await?.into_iter().map(view::of_server).collect();
+        Ok(TaskStats { models, servers })
     }
 
     /// What may lose tasks although everything works, in words for the operator.

@@ -1,7 +1,9 @@
 //! Records as clients see them.
 
-use api::task::TaskView;
-use store::{TaskError, TaskRecord};
+use std::time::Duration;
+
+use api::task::{ModelTaskStats, ServerStats, TaskState, TaskView};
+use store::{ModelTasks, TaskError, TaskRecord};
 use types::Timestamp;
 
 use crate::json;
@@ -40,4 +42,21 @@ pub(crate) fn slug(error: &TaskError) -> String {
 /// As the seed writes it: seconds with a fraction, as text.
 pub(crate) fn seconds(time: Timestamp) -> String {
     time.seconds().to_string()
+}
+
+/// How the tasks of a model stand.
+pub(crate) fn of_model(of: &ModelTasks) -> ModelTaskStats {
+    ModelTaskStats {
+        model: of.model.clone(),
+        queued: of.count(TaskState::Queued),
+        running: of.count(TaskState::Running),
+        completed: of.count(TaskState::Completed),
+        failed: of.count(TaskState::Failed),
+        cancelled: of.count(TaskState::Cancelled),
+        dead: of.count(TaskState::Dead),
+    }
+}
+
+pub(crate) fn of_server((name, silent): (String, Duration)) -> ServerStats {
+    ServerStats { name, silent_ms: u64::try_from(silent.as_millis()).unwrap_or(u64::MAX) }
 }

@@ -83,6 +83,11 @@ pub(crate) enum TaskCommand {
         connection: Connection,
     },
     List(ListArgs),
+    /// Count the tasks of each model by state, and name the servers that share the store.
+    Stats {
+        #[command(flatten)]
+        connection: Connection,
+    },
     /// Cancel a task: it leaves the queue, or its worker is told to stop.
     Cancel {
         /// The task.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use adapters::client::{GatewayClient, GatewayError};
 use api::{
     headers,
-    task::{TaskAccepted, TaskPage, TaskState, TaskView},
+    task::{TaskAccepted, TaskPage, TaskState, TaskStats, TaskView},
 };
 use http::Method;
 use types::TaskId;
@@ -33,6 +33,11 @@ pub(super) async fn run(command: TaskCommand) -> Result<(), Failure> {
         TaskCommand::List(args) => {
             let client = request::client(&args.connection)?;
             output::print_value(&told(client.get::<TaskPage>(&list_path(&args)).await)?)
+        }
+        TaskCommand::Stats { connection } => {
+            let client = request::client(&connection)?;
+            let path = "/api/native/v1/tasks/stats";
+            output::print_value(&told(client.get::<TaskStats>(path).await)?)
         }
         TaskCommand::Cancel { id, connection } => {
             let client = request::client(&connection)?;

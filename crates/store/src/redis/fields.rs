@@ -213,7 +213,7 @@ fn text(value: &(impl ToString + ?Sized)) -> Bytes {
 }
 
 fn optional(value: Option<&String>) -> Bytes {
-    value.map_or_else(Bytes::new, |value| text(value))
+    value.map_or_else(Bytes::new, text)
 }
 
 fn moment(at: Option<Timestamp>) -> Bytes {

@@ -1,6 +1,6 @@
 //! The life of one server on the store: its number, its heartbeat, its end.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use tokio::{task::AbortHandle, time::sleep};
 
@@ -66,6 +66,14 @@ impl Drop for Life {
 }
 
 impl Shared {
+    /// Who shares the store, by name.
+    pub(super) async fn servers(&self) -> Result<Vec<(String, Duration)>, StoreError> {
+        let script = self.scripts.servers.key(&self.keys.0);
+        let mut found: Vec<(String, u64)> = self.link.ask(Question::Script(&script)).await?;
+        found.sort_unstable();
+        Ok(found.into_iter().map(|(name, ms)| (name, Duration::from_millis(ms))).collect())
+    }
+
     /// Those of these servers that are over, or that have just missed a heartbeat. The lease of a
     /// task is as long as several: where it has ended and its server is silent, it is the server
     /// that failed, not the task.

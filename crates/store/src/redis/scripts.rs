@@ -15,6 +15,7 @@ pub(super) struct Scripts {
     pub(super) beat: Script,
     pub(super) leave: Script,
     pub(super) share: Script,
+    pub(super) servers: Script,
     pub(super) silent: Script,
 }
 
@@ -40,6 +41,7 @@ impl Scripts {
             beat: script!("beat.lua"),
             leave: script!("leave.lua"),
             share: script!("share.lua"),
+            servers: script!("servers.lua"),
             silent: script!("silent.lua"),
         }
     }

@@ -1,3 +1,5 @@
+//! Addresses as operators write them.
+
 use super::*;
 
 #[test]
