@@ -11,3 +11,27 @@ pub fn give_way() {
         libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const parameters);
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::{fs, thread};
+
+    /// How the system treats the calling thread: the 41st word of its line.
+    fn policy() -> i32 {
+        let line = fs::read_to_string("/proc/thread-self/stat").unwrap();
+        // The name, which may have spaces in it, ends with the only closing bracket.
+        let (_, words) = line.rsplit_once(") ").unwrap();
+        words.split(' ').nth(38).unwrap().parse().unwrap()
+    }
+
+    #[test]
+    fn only_the_thread_that_asks_gives_way() {
+        let usual = policy();
+        let asked = thread::spawn(|| {
+            super::give_way();
+            policy()
+        });
+        assert_eq!(asked.join().unwrap(), libc::SCHED_IDLE);
+        assert_eq!(policy(), usual);
+    }
+}
