@@ -1,14 +1,11 @@
 //! 8-bit weights and activations: integer sums of what has a scale of its own, and their sums in f32.
 
-use std::{
-    arch::x86_64::{
-        _mm512_add_ps, _mm512_cvtepi32_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mul_ps,
-        _mm512_set1_ps, _mm512_storeu_ps,
-    },
-    ops::Range,
+use std::arch::x86_64::{
+    _mm512_add_ps, _mm512_cvtepi32_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mul_ps,
+    _mm512_set1_ps, _mm512_storeu_ps,
 };
 
-use super::{BLOCK_ROWS, NEXT_STRIP_BYTES, STREAMING_BLOCKS, activations, block_of};
+use super::{BLOCK_ROWS, activations, block_of};
 use crate::{
     activations::SCALED_TILES,
     amx::blocks::{self, Operands},
@@ -47,99 +44,23 @@ pub(super) unsafe fn wide(
     done: &mut Done<'_>,
 ) {
     let count = panel.rows.div_ceil(BLOCK_ROWS);
-    let mut pending = Pending { panel, partial, block: None };
     for part in Part::all(panel) {
         for block in 0..count {
-            if count <= STREAMING_BLOCKS {
-                // SAFETY: activations and weights have these steps, partial sums 32 rows.
-                unsafe {
-                    let taken = (part.step, part.taken, block, count);
-                    block_of(panel, taken, true, pending.partial);
-                    pending.block = Some((part, block));
-                    pending.finish(0, sums, done);
-                }
-            } else {
-                // SAFETY: as above.
-                unsafe { pending.replace((part, block), sums, done) };
-            }
-        }
-    }
-    // SAFETY: as above.
-    unsafe { pending.finish(0, sums, done) };
-}
-
-/// A block whose integer sums have been made, but not added. That is done while the tile unit works on the next
-/// block, some rows after each of its steps: all at once would keep the next steps from the processor's window.
-struct Pending<'a, 'b> {
-    panel: &'a Panel<'b>,
-    partial: &'a mut [f32],
-    block: Option<(Part, usize)>,
-}
-
-impl Pending<'_, '_> {
-    /// Makes the sums of a block, and adds those of the block before.
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
-    unsafe fn replace(
-        &mut self,
-        (part, block): (Part, usize),
-        sums: &mut [f32],
-        done: &mut Done<'_>,
-    ) {
-        let Part { step, taken, .. } = part;
-        let stride = self.panel.x.depth_tiles * tile::BYTES;
-        let a =
-            activations(self.panel, self.panel.x.high, self.panel.row + block * BLOCK_ROWS, step);
-        let b = self.panel.weights[step * 2 * tile::BYTES..].as_ptr();
-        let next = b.wrapping_add(self.panel.weights.len() + block * taken * NEXT_STRIP_BYTES);
-        let rows = BLOCK_ROWS.div_ceil(taken);
-        // SAFETY: the caller's promise; nothing else uses tiles from here to `store`.
-        unsafe {
-            let mut tiles = blocks::WideSums::new();
-            for index in 0..taken {
-                let a = a.wrapping_add(index * tile::BYTES);
-                let b = b.wrapping_add(index * 2 * tile::BYTES);
-                let ahead = next.wrapping_add(index * NEXT_STRIP_BYTES);
-                tiles.add([a, a.wrapping_add(stride)], b, ahead);
-                self.add_rows(index * rows..(index + 1) * rows, sums);
-            }
-            self.finish(BLOCK_ROWS, sums, done);
-            tiles.store(self.partial.as_mut_ptr().cast());
-        }
-        self.block = Some((part, block));
-    }
-
-    /// Adds the rows from `from` on, and hands the block on if it is complete.
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
-    unsafe fn finish(&mut self, from: usize, sums: &mut [f32], done: &mut Done<'_>) {
-        // SAFETY: the caller's promise.
-        unsafe { self.add_rows(from..BLOCK_ROWS, sums) };
-        if let Some((part, block)) = self.block.take()
-            && part.is_last
-        {
             let first = block * BLOCK_ROWS;
-            let end = (first + BLOCK_ROWS).min(self.panel.rows);
-            done(first, &mut sums[first * STRIP..end * STRIP]);
-        }
-    }
-
-    /// Adds some rows of the block, as far as they are there.
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    unsafe fn add_rows(&self, rows: Range<usize>, sums: &mut [f32]) {
-        let Some((part, block)) = &self.block else { return };
-        let first = block * BLOCK_ROWS;
-        let end = rows.end.min(BLOCK_ROWS).min(self.panel.rows - first);
-        if rows.start < end {
-            let sums = &mut sums[(first + rows.start) * STRIP..(first + end) * STRIP];
-            let partial = &self.partial[rows.start * STRIP..];
-            // SAFETY: the caller's promise.
-            unsafe { add_part(self.panel, part, first + rows.start, partial, sums) };
+            let rows = &mut sums[first * STRIP..(first + BLOCK_ROWS).min(panel.rows) * STRIP];
+            // SAFETY: activations and weights have these steps, partial sums 32 rows.
+            unsafe {
+                block_of(panel, (part.step, part.taken, block, count), true, partial);
+                add_part(panel, &part, first, partial, rows);
+            }
+            if part.is_last {
+                done(first, rows);
+            }
         }
     }
 }
 
 /// Steps of int8 activations that have one scale per row.
-#[derive(Clone, Copy)]
 struct Part {
     index: usize,
     step: usize,
