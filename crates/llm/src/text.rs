@@ -48,8 +48,9 @@ pub struct TextSide {
     pub(crate) facts: TextFacts,
     pub(crate) tokenizer: Tokenizer,
     pub(crate) vocabulary: Arc<Vocabulary>,
-    /// No token stands for more bytes of a text; `None`: it may be any number.
-    pub(crate) token_bytes_max: Option<usize>,
+    /// Bytes of the longest token, and of how many bytes of a text one is left at least; `None`: any
+    /// number of them may be lost.
+    bounds: Option<(usize, usize)>,
     pub(crate) template: Option<ChatTemplate>,
     pub(crate) defaults: Defaults,
     /// Marks that answers are told apart by, although they may be special tokens.
@@ -66,8 +67,7 @@ impl TextSide {
     pub fn open(folder: &Path, facts: TextFacts) -> Result<Self, TextError> {
         let tokenizer = Tokenizer::open(folder, facts.vocab_size)?;
         let vocabulary = Arc::new(tokenizer.vocabulary()?);
-        let longest = vocabulary.longest_token().zip(tokenizer.shrinkage());
-        let token_bytes_max = longest.map(|(longest, shrinkage)| longest * shrinkage);
+        let bounds = vocabulary.longest_token().zip(tokenizer.shrinkage());
         let template = ChatTemplate::open(folder)?;
         let mut defaults = Defaults::open(folder)?;
         let end = template::special_tokens(folder)?.remove("eos_token");
@@ -79,16 +79,7 @@ impl TextSide {
         let marks = [THINK_OPEN, THINK_CLOSE, CALL_OPEN, CALL_CLOSE];
         let marks = marks.into_iter().filter_map(|mark| tokenizer.token(mark)).collect();
         let grammars = OnceLock::new();
-        Ok(Self {
-            facts,
-            tokenizer,
-            vocabulary,
-            token_bytes_max,
-            template,
-            defaults,
-            marks,
-            grammars,
-        })
+        Ok(Self { facts, tokenizer, vocabulary, bounds, template, defaults, marks, grammars })
     }
 
     /// What is known of the model.
@@ -99,6 +90,15 @@ impl TextSide {
     /// Whether it can chat: it has a template for it.
     pub fn can_chat(&self) -> bool {
         self.template.is_some()
+    }
+
+    /// Tokens that a text has at least, known without cutting it; 0 where nothing is known.
+    pub(crate) fn least_tokens(&self, text: &str) -> usize {
+        let Some((longest, shrinkage)) = self.bounds else { return 0 };
+        // A mark may join an ASCII letter, which makes it no shorter.
+        let ascii = text.bytes().filter(u8::is_ascii).count();
+        let left = ascii + (text.len() - ascii) / shrinkage;
+        left.div_ceil(longest)
     }
 
     pub(crate) fn guide(&self, grammar: &Grammar, thoughts: Thoughts) -> Result<Guide, BadGrammar> {

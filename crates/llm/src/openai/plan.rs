@@ -158,7 +158,7 @@ impl TextSide {
     /// takes seconds.
     fn check_bytes(&self, field: &str, text: &str) -> Result<(), ApiError> {
         let most = self.facts.max_model_len;
-        let least = self.token_bytes_max.map_or(0, |bytes| text.len().div_ceil(bytes));
+        let least = self.least_tokens(text);
         if least <= most {
             return Ok(());
         }

@@ -343,9 +343,7 @@ fn a_prompt_that_does_not_fit_is_told_with_the_numbers() {
 
 #[test]
 fn a_prompt_far_beyond_the_context_is_refused_by_its_bytes() {
-    let text = text_side();
-    let bytes = text.token_bytes_max.unwrap();
-    assert_eq!(bytes, "</tool_response>".len());
+    let bytes = "</tool_response>".len();
     // So many bytes might be so few tokens; whether they are is counted.
     let longest = "</tool_response>".repeat(4000);
     let error = refused(completion(&json!({"prompt": longest})));
