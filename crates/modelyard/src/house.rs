@@ -139,9 +139,7 @@ impl House {
             .map_err(|error| system("start a thread", error))?;
         internal.listen(internal_door.listener);
         let opener = Opener { fleet, dispatcher, control };
-        for (name, spec) in &settings.models {
-            opener.open(name, spec).await;
-        }
+        opener.open_all(&settings, &tasks).await;
         let public = Server::public(gateway, stop.drain.clone(), settings.server.drain)
             .map_err(|error| system("start a thread", error))?;
         let mut held = Vec::new();
@@ -190,6 +188,16 @@ struct Opener {
 }
 
 impl Opener {
+    /// Makes all models callable, up to the part of their caps that other servers leave.
+    async fn open_all(&self, settings: &Settings, tasks: &Tasks) {
+        for (name, spec) in &settings.models {
+            self.open(name, spec).await;
+        }
+        if let Err(fault) = tasks.settle_caps().await {
+            tracing::warn!(%fault, "the caps of other servers are not known yet");
+        }
+    }
+
     /// Makes one model callable, or says why it cannot be called.
     async fn open(&self, name: &ModelName, spec: &ModelSpec) {
         let spec = Arc::new(spec.clone());

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use dispatch::CapLoad;
-use store::CapWish;
+use store::{CapWish, StoreError};
 use tokio::time::sleep;
 
 use crate::service::{STORE_WAIT, Service, report};
@@ -22,15 +22,9 @@ pub(crate) async fn run(service: Arc<Service>) {
 
 async fn settle_for_ever(service: &Service) {
     loop {
-        let wishes: Vec<_> = service.dispatcher.loads().into_iter().map(wish).collect();
-        match service.store.share(&wishes).await {
-            Ok(Some(shares)) => {
-                for (wish, share) in wishes.iter().zip(shares) {
-                    service.dispatcher.set_share(&wish.model, share);
-                }
-                sleep(PAUSE).await;
-            }
-            Ok(None) => return,
+        match settle(service).await {
+            Ok(true) => sleep(PAUSE).await,
+            Ok(false) => return,
             // What is held is kept: calls must not stop because the store does.
             Err(error) => {
                 report(&error, "caps cannot be settled with other servers yet");
@@ -38,6 +32,16 @@ async fn settle_for_ever(service: &Service) {
             }
         }
     }
+}
+
+/// Settles once; false if there is nobody to share with.
+pub(crate) async fn settle(service: &Service) -> Result<bool, StoreError> {
+    let wishes: Vec<_> = service.dispatcher.loads().into_iter().map(wish).collect();
+    let Some(shares) = service.store.share(&wishes).await? else { return Ok(false) };
+    for (wish, share) in wishes.iter().zip(shares) {
+        service.dispatcher.set_share(&wish.model, share);
+    }
+    Ok(true)
 }
 
 /// Tasks ask for one place at a time, so whoever has some waiting wants twice what it runs.

@@ -14,7 +14,9 @@ use telemetry::metrics::Metrics;
 use tokio::time::{Instant, sleep_until, timeout};
 use types::{CallId, ErrorCode, Fault, ModelName, TaskId};
 
-use crate::{Recent, Submission, TaskEvent, TaskSettings, clock, events, service::Service, view};
+use crate::{
+    Recent, Submission, TaskEvent, TaskSettings, caps, clock, events, service::Service, view,
+};
 
 /// A store that takes longer than this to write something small is not healthy.
 const CHECK_TIME_MAX: Duration = Duration::from_secs(2);
@@ -227,6 +229,19 @@ impl Tasks {
                 Err(Fault::new(ErrorCode::StoreUnavailable, detail))
             }
         }
+    }
+
+    /// Learns how much of each cap other servers leave to this one; to be awaited before the first
+    /// call. [`Self::run`] goes on with it.
+    ///
+    /// # Errors
+    /// `store_unavailable`.
+    ///
+    /// # Cancel safety
+    /// What was learned in part holds.
+    pub async fn settle_caps(&self) -> Result<(), Fault> {
+        caps::settle(&self.service).await?;
+        Ok(())
     }
 
     /// Counts the tasks of each model, and names the servers that share the store.

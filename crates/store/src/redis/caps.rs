@@ -1,6 +1,9 @@
 //! One cap for all servers: each holds a part of it, so that no call asks Redis for a place.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use futures_util::future::try_join_all;
 use parking_lot::Mutex;
@@ -10,8 +13,12 @@ use types::ModelName;
 use super::{Shared, link::Question};
 use crate::{CapWish, StoreError};
 
-/// A server that does not ask again within this time holds nothing any more, in milliseconds.
-const MILLIS_TO_LIVE: u64 = 5000;
+/// A server that does not ask again within this time holds nothing any more; sooner where servers
+/// are given up sooner.
+const TIME_TO_LIVE_MAX: Duration = Duration::from_secs(5);
+
+/// It asks several times within this.
+const TIME_TO_LIVE_MIN: Duration = Duration::from_secs(1);
 
 /// What the other servers wanted when they were last heard of, by their numbers.
 #[derive(Debug, Default)]
@@ -24,10 +31,12 @@ impl Shared {
     }
 
     async fn share_one(&self, wish: &CapWish) -> Result<u32, StoreError> {
+        let beats = self.heartbeat.saturating_mul(2);
+        let time_to_live = beats.clamp(TIME_TO_LIVE_MIN, TIME_TO_LIVE_MAX);
         let mut script = self.scripts.share.key(&self.keys.0);
         script
             .arg(self.owner().0)
-            .arg(MILLIS_TO_LIVE)
+            .arg(time_to_live.as_millis() as u64)
             .arg(wish.model.as_str())
             .arg(wish.cap)
             .arg(wish.running)
