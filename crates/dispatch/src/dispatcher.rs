@@ -6,6 +6,7 @@ use api::{Begun, Body, EndpointError, headers};
 use arc_swap::ArcSwap;
 use fleet::{Fleet, Manner, ModelView, Replica};
 use http::{Response, StatusCode};
+use policy::lane::Wish;
 use telemetry::metrics::{Metrics, Outcome};
 use tokio::{
     sync::watch,
@@ -78,6 +79,11 @@ impl Dispatcher {
         let lane = self.lane(&ask.model)?;
         let deadline = time_limit(&lane, ask.deadline);
         lane.acquire(ask, deadline).await
+    }
+
+    /// A place that is free at this moment; `None` if there is none, or others wait for it.
+    pub fn permit_at_once(&self, model: &ModelName) -> Option<Permit> {
+        self.lane(model).ok()?.acquire_at_once(&Wish::default())
     }
 
     /// Queues, places and sends a call. The place is held until the answer's body has ended.

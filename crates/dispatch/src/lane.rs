@@ -8,7 +8,7 @@ use std::{collections::HashMap, fmt, sync::Arc};
 
 use fleet::{Availability, ModelView, Phase, Replica};
 use parking_lot::Mutex;
-use policy::lane::{Admission, Arrival, Lane, LaneLimits, Place, Refusal};
+use policy::lane::{Admission, Arrival, Lane, LaneLimits, Place, Refusal, Wish};
 use telemetry::metrics::{ModelMetrics, ReplicaState};
 use tokio::{
     sync::{oneshot, watch},
@@ -112,6 +112,20 @@ impl ModelLane {
                 ErrorCode::DeadlineExceeded,
                 format!("model {} had no free place in time", self.name),
             )),
+        }
+    }
+
+    /// A place that is free at this moment, if nobody waits for it.
+    pub(crate) fn acquire_at_once(self: &Arc<Self>, wish: &Wish) -> Option<Permit> {
+        let mut guard = self.state.lock();
+        let state = &mut *guard;
+        if state.unavailable.is_some() {
+            return None;
+        }
+        let replica = state.lane.grant_at_once(wish)?;
+        match self.granted(state, replica) {
+            Ok(Entry::Granted(permit)) => Some(permit),
+            _ => None,
         }
     }
 

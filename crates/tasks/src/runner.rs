@@ -1,8 +1,9 @@
 //! The runner of one model: takes tasks from the store, one place at a time.
 
-use std::{sync::Arc, time::Duration};
+use std::{iter, sync::Arc, time::Duration};
 
 use dispatch::{Ask, Permit, Wish};
+use futures_util::future::join_all;
 use store::Next;
 use tokio::time::sleep;
 use types::{ErrorCode, Fault};
@@ -20,9 +21,12 @@ const FULL_WAIT: Duration = Duration::from_millis(100);
 /// Wait before a place is asked for again where the model takes no calls.
 const UNAVAILABLE_WAIT: Duration = Duration::from_secs(1);
 
+/// Tasks that are claimed together at most.
+const TOGETHER_MAX: usize = 32;
+
 /// Runs the tasks of one model until the service stops.
 pub(crate) async fn run(service: Arc<Service>, lane: Arc<Lane>) {
-    let runner = Runner { service, lane };
+    let mut runner = Runner { service, lane, together: 1 };
     tokio::select! {
         () = runner.service.stop.cancelled() => return,
         () = runner.service.recovered.cancelled() => {}
@@ -36,13 +40,15 @@ pub(crate) async fn run(service: Arc<Service>, lane: Arc<Lane>) {
         };
         // Outside of the `select!`: a claim that is dropped half-way would leave its task to the
         // end of the lease.
-        runner.begin(permit).await;
+        runner.begin_some(permit).await;
     }
 }
 
 struct Runner {
     service: Arc<Service>,
     lane: Arc<Lane>,
+    /// Tasks to claim together.
+    together: usize,
 }
 
 impl Runner {
@@ -94,21 +100,34 @@ impl Runner {
         }
     }
 
-    /// Claims the next task and lets it run on its own.
-    async fn begin(&self, permit: Permit) {
+    /// Claims the next tasks together, up to as many as there are places: a store on another machine
+    /// answers all of them in the time of one. Their number grows while tasks are found for all
+    /// places, and falls to one when not, so that places are not held for tasks that are not there.
+    async fn begin_some(&mut self, permit: Permit) {
+        let free = || self.service.dispatcher.permit_at_once(&self.lane.model);
+        let more: Vec<_> = iter::from_fn(free).take(self.together - 1).collect();
+        let claims = iter::once(permit).chain(more).map(|permit| self.begin(permit));
+        let all_began = join_all(claims).await.into_iter().all(|began| began);
+        self.together = if all_began { (2 * self.together).min(TOGETHER_MAX) } else { 1 };
+    }
+
+    /// Claims the next task and lets it run on its own; false if there was none.
+    async fn begin(&self, permit: Permit) -> bool {
         let now = clock::now();
         let lease_until = now.after(self.service.settings.lease);
         match self.service.store.claim(&self.lane.model, lease_until, now).await {
             Ok(Some(record)) => {
                 let attempt = Attempt::new(self.service.clone(), self.lane.clone(), record);
                 self.service.attempts.spawn(attempt.run(permit));
+                true
             }
-            // It was cancelled meanwhile, or its deadline passed.
-            Ok(None) => {}
+            // It was cancelled meanwhile, its deadline passed, or another server took it.
+            Ok(None) => false,
             Err(error) => {
                 report(&error, "a task cannot be claimed yet");
                 drop(permit);
                 sleep(STORE_WAIT).await;
+                false
             }
         }
     }
