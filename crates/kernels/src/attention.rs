@@ -108,6 +108,7 @@ impl<'a> Task<'a> {
         work.clear_sums();
         for group in self.groups() {
             let blocks = self.blocks_of(&group);
+            work.read_scales(self.isa, self.cache, &blocks[..group.blocks]);
             let values =
                 |block: &'a [u8]| self.is_bound_by_memory().then(|| &block[self.part_bytes()..]);
             for (index, &block) in blocks.iter().enumerate().take(group.blocks) {
@@ -115,7 +116,6 @@ impl<'a> Task<'a> {
                 let (keys, scores) = work.keys(self.isa, self.cache, index, (block, ahead));
                 self.scores(queries, keys, scores);
             }
-            work.read_value_scales(self.isa, self.cache, &blocks[..group.blocks]);
             rows.weigh(self.isa, work, (group.blocks, is_scaled(self.cache.format())), |row| {
                 let (from, to) = self.range(row);
                 let last = group.blocks * BLOCK_TOKENS;

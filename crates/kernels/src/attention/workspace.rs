@@ -88,12 +88,19 @@ impl<'a> Workspace<'a> {
         &mut self.sums[row * sum_stride(self.head_dim)..][..self.head_dim]
     }
 
-    /// Takes over the scales of the values of a group's blocks.
-    pub(super) fn read_value_scales(&mut self, isa: Isa, cache: &KvCache, blocks: &[&[u8]]) {
-        for (block, to) in blocks.iter().zip(self.value_scales.chunks_exact_mut(BLOCK_TOKENS)) {
-            let scales = part_bytes(cache.format(), self.head_dim)
-                + tiles_bytes(cache.format(), self.head_dim);
-            read_scales(isa, &block[scales..], to);
+    /// Takes over the scales of the keys and values of a group's blocks, if they have any. All at once and
+    /// before the first product, because loads between products wait for the tiles to be stored.
+    pub(super) fn read_scales(&mut self, isa: Isa, cache: &KvCache, blocks: &[&[u8]]) {
+        if !is_scaled(cache.format()) {
+            return;
+        }
+        let tiles = tiles_bytes(cache.format(), self.head_dim);
+        let part = part_bytes(cache.format(), self.head_dim);
+        let keys = self.key_scales.chunks_exact_mut(BLOCK_TOKENS);
+        let values = self.value_scales.chunks_exact_mut(BLOCK_TOKENS);
+        for (block, (keys, values)) in blocks.iter().zip(keys.zip(values)) {
+            read_scales(isa, &block[tiles..part], keys);
+            read_scales(isa, &block[part + tiles..], values);
         }
     }
 
@@ -112,8 +119,8 @@ impl<'a> Workspace<'a> {
         }
     }
 
-    /// The keys of the group's block `index` as bf16 tiles: as they are, or expanded. Takes over its scales,
-    /// and fetches `ahead` meanwhile.
+    /// The keys of the group's block `index` as bf16 tiles: as they are, or expanded. Fetches
+    /// `ahead` meanwhile.
     pub(super) fn keys<'k>(
         &'k mut self,
         isa: Isa,
@@ -127,7 +134,6 @@ impl<'a> Workspace<'a> {
             prefetch::lines(ahead);
             return (tiles, scores);
         }
-        read_scales(isa, &block[tiles.len()..], &mut self.key_scales[index * BLOCK_TOKENS..]);
         let keys = &mut self.expanded[..2 * tiles.len()];
         expand(isa, tiles, keys, ahead);
         (keys, scores)
