@@ -293,7 +293,8 @@ pub trait TaskStore: Send + Sync + 'static {
     async fn check(&self) -> Result<(), StoreError>;
 
     /// Settles with the other servers on the same database how many calls this one may run at
-    /// once, for each wish; to be asked again several times a second. `None`: there are no others.
+    /// once, for each wish; to be asked again several times a second. Fewer than run already: no
+    /// call may follow those that end. `None`: there are no others.
     ///
     /// # Cancel safety
     /// What was settled may hold without having been told; the next call settles anew.

@@ -44,7 +44,7 @@ pub(crate) async fn settle(service: &Service) -> Result<bool, StoreError> {
     Ok(true)
 }
 
-/// Tasks ask for one place at a time, so whoever has some waiting wants twice what it runs.
+/// The runner of a model waits for one place at a time, so whoever has some waiting wants twice what it runs.
 fn wish(load: CapLoad) -> CapWish {
     let CapLoad { model, cap, running, waiting } = load;
     let more = if waiting == 0 { 0 } else { running.max(waiting) };

@@ -43,10 +43,10 @@ impl Shared {
             .arg(wish.wanted)
             .arg(self.asked(wish));
         let answer: Vec<u64> = self.link.ask(Question::Script(&script)).await?;
-        let Some((held, others)) = answer.split_first() else { return Ok(wish.running) };
+        let Some((allowed, others)) = answer.split_first() else { return Ok(wish.running) };
         let others = others.chunks_exact(2).map(|pair| (pair[0], small(pair[1])));
         self.others.0.lock().insert(wish.model.clone(), others.collect());
-        Ok(small(*held))
+        Ok(small(*allowed))
     }
 
     /// This server's part, as far as the wishes of the others are known.

@@ -311,8 +311,10 @@ async fn a_cap_is_shared_by_who_wants_it() {
     assert_eq!(share(&one, wish(0, 0)).await, 6, "alone, it may run all");
     assert_eq!(share(&one, wish(6, 6)).await, 6);
     assert_eq!(share(&two, wish(0, 9)).await, 0, "nothing is taken from what runs");
-    assert_eq!(share(&one, wish(5, 6)).await, 6, "it learns of the other");
-    assert_eq!(share(&one, wish(5, 6)).await, 5, "and gives up what it does not use");
+    assert_eq!(share(&one, wish(6, 6)).await, 6, "it learns of the other");
+    assert_eq!(share(&one, wish(6, 6)).await, 3, "and may begin no more, though all of it runs");
+    assert_eq!(share(&two, wish(0, 6)).await, 0, "until something has ended");
+    assert_eq!(share(&one, wish(5, 6)).await, 3);
     assert_eq!(share(&two, wish(0, 6)).await, 1);
     assert_eq!(share(&one, wish(2, 6)).await, 3);
     assert_eq!(share(&two, wish(1, 6)).await, 3);
