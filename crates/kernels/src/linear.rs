@@ -67,7 +67,8 @@ impl Linear {
     }
 
     /// Packs weights into `slab`. `row(output, values)` writes the `inputs` weights of one output; it is
-    /// called from all threads, once per output.
+    /// called from all threads, once per output. It must not use the same `Cpu`, whose threads are at this work: it
+    /// would wait for itself.
     ///
     /// # Errors
     /// [`PackedLengthError`] unless `slab` has `packed_bytes`.

@@ -31,7 +31,7 @@ fn encoder(config: &Fields, prefix: &'static str) -> Result<EncoderConfig, LoadE
         vocab_size: config.size("vocab_size")?,
         hidden_size,
         intermediate_size: config.size("intermediate_size")?,
-        layers: config.size("num_hidden_layers")?,
+        layers: config.layers("num_hidden_layers")?,
         heads,
         positions: config.size("max_position_embeddings")?,
         first_position: 0,

@@ -63,6 +63,20 @@ impl Fields {
         }
     }
 
+    /// A number of layers, each of which takes room before any of its tensors is looked for.
+    ///
+    /// # Errors
+    /// As of `size`, and above 1,024: the deepest models have a few hundred.
+    pub(crate) fn layers(&self, name: &str) -> Result<usize, LoadError> {
+        const MOST: usize = 1024;
+        match self.size(name)? {
+            layers if layers > MOST => {
+                Err(self.wrong(name, format!("is {layers}, and can be at most {MOST}")))
+            }
+            layers => Ok(layers),
+        }
+    }
+
     /// A size that has a default.
     ///
     /// # Errors

@@ -98,7 +98,7 @@ impl DecoderShape {
             vocab_size: config.size("vocab_size")?,
             hidden_size,
             intermediate_size: config.size("intermediate_size")?,
-            layers: config.size("num_hidden_layers")?,
+            layers: config.layers("num_hidden_layers")?,
             heads,
             kv_heads,
             head_dim,

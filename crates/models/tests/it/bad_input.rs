@@ -76,6 +76,7 @@ fn a_field_that_is_missing_or_of_the_wrong_type_is_named() {
     field_is_refused("mistral", "sliding_window", json!(-1), "`sliding_window` cannot be used");
     field_is_refused("bert-mean", "layer_norm_eps", json!(null), "`layer_norm_eps` is missing");
     field_is_refused("qwen3", "num_hidden_layers", json!(1_u64 << 40), "impossibly large");
+    field_is_refused("qwen3", "num_hidden_layers", json!(1025), "at most 1024");
     field_is_refused(
         "qwen3",
         "rms_norm_eps",
