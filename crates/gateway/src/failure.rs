@@ -112,7 +112,7 @@ fn openai(fault: &Fault) -> serde_json::Value {
     json!({"error": {
         "message": fault.detail,
         "type": kind,
-        "param": null,
+        "param": fault.param,
         "code": fault.code.slug(),
     }})
 }

@@ -13,6 +13,7 @@
 
 pub mod calls;
 pub mod clock;
+pub mod documents;
 pub mod lists;
 pub mod restarts;
 pub mod runs;

@@ -4,11 +4,16 @@
 //! tests, in [`conformance`]; [`SqliteStore`] is the default, [`RedisStore`] is shared by several
 //! servers, and [`MemoryStore`] is the plain model that the others are compared with.
 //!
+//! [`DocumentStore`] keeps small texts beside the tasks, on the same stores and with promises of its
+//! own: what is known of files and batches. [`Folder`] keeps the contents of files.
+//!
 //! A record here is neither a wire shape nor a domain type: `tasks` translates. Time is always an
 //! argument, so that a test needs no clock.
 
 pub mod conformance;
+mod document_store;
 mod error;
+mod folder;
 mod memory;
 mod place;
 mod record;
@@ -17,7 +22,9 @@ mod sqlite;
 mod standing;
 mod task_store;
 
+pub use document_store::{Document, DocumentQuery, DocumentStore};
 pub use error::StoreError;
+pub use folder::{Folder, FolderError, NewFile};
 pub use memory::MemoryStore;
 pub use place::Place;
 pub use record::{

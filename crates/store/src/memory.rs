@@ -1,6 +1,8 @@
 //! A store that forgets everything at its end: the plain model that the others are compared with,
 //! and a quick stand-in for tests of what is built on top.
 
+mod documents;
+
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -9,6 +11,7 @@ use std::{
 use async_trait::async_trait;
 use types::{ModelName, TaskId, Timestamp};
 
+use self::documents::Documents;
 use crate::{
     Cancelled, Changed, Cursor, EndedTask, Fence, Finished, Idempotency, Lease, ModelTasks,
     NewTask, Next, Outcome, Owner, Place, Replayed, Standing, StoreError, Submitted, Swept,
@@ -21,6 +24,7 @@ use crate::{
 pub struct MemoryStore {
     owner: Owner,
     shelf: Arc<Mutex<Shelf>>,
+    documents: Arc<Documents>,
 }
 
 /// All records in the order of their submission. Everything is a walk over them: it is meant to be
@@ -49,7 +53,11 @@ impl MemoryStore {
     pub fn restarted(&self) -> Self {
         let mut shelf = self.shelf();
         shelf.lives += 1;
-        Self { owner: Owner(shelf.lives), shelf: self.shelf.clone() }
+        Self {
+            owner: Owner(shelf.lives),
+            shelf: self.shelf.clone(),
+            documents: self.documents.clone(),
+        }
     }
 
     fn shelf(&self) -> MutexGuard<'_, Shelf> {

@@ -8,6 +8,7 @@
 mod address;
 mod caps;
 mod clock;
+mod documents;
 mod fields;
 mod inspect;
 mod keys;
@@ -35,9 +36,9 @@ use types::{ModelName, TaskId, Timestamp};
 
 use self::{address::Address, caps::Others, keys::Keys, life::Life, link::Link, scripts::Scripts};
 use crate::{
-    Cancelled, CapWish, Cursor, EndedTask, Fence, Finished, Lease, ModelTasks, NewTask, News, Next,
-    Outcome, Owner, Replayed, StoreError, Submitted, Swept, TaskFilter, TaskList, TaskRecord,
-    TaskStore,
+    Cancelled, CapWish, Cursor, Document, DocumentQuery, DocumentStore, EndedTask, Fence, Finished,
+    Lease, ModelTasks, NewTask, News, Next, Outcome, Owner, Replayed, StoreError, Submitted, Swept,
+    TaskFilter, TaskList, TaskRecord, TaskStore,
 };
 
 /// Where Redis is, and who we are there.
@@ -234,5 +235,33 @@ impl TaskStore for RedisStore {
     async fn close(&self) {
         self.life.end().await;
         self.shared.link.close();
+    }
+}
+
+#[async_trait]
+impl DocumentStore for RedisStore {
+    async fn put_document(
+        &self,
+        kind: &'static str,
+        document: Document,
+    ) -> Result<Option<u64>, StoreError> {
+        self.shared.put_document(kind, &document).await
+    }
+
+    async fn document(&self, kind: &'static str, id: &str) -> Result<Option<Document>, StoreError> {
+        Ok(self.shared.documents_named(kind, vec![id.to_owned()]).await?.pop())
+    }
+
+    async fn documents(&self, query: DocumentQuery) -> Result<Vec<Document>, StoreError> {
+        self.shared.documents(&query).await
+    }
+
+    async fn remove_document(
+        &self,
+        kind: &'static str,
+        id: &str,
+        revision: u64,
+    ) -> Result<bool, StoreError> {
+        self.shared.remove_document(kind, id, revision).await
     }
 }

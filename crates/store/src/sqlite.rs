@@ -4,6 +4,7 @@
 //! of read-only connections, which never wait for the writer (WAL).
 
 mod checkpoint;
+mod documents;
 mod ledger;
 mod list;
 mod lock;
@@ -23,8 +24,9 @@ use self::{
     writer::{Durability, Writer},
 };
 use crate::{
-    Cancelled, Cursor, EndedTask, Fence, Finished, Lease, ModelTasks, NewTask, Next, Outcome,
-    Owner, Replayed, StoreError, Submitted, Swept, TaskFilter, TaskList, TaskRecord, TaskStore,
+    Cancelled, Cursor, Document, DocumentQuery, DocumentStore, EndedTask, Fence, Finished, Lease,
+    ModelTasks, NewTask, Next, Outcome, Owner, Replayed, StoreError, Submitted, Swept, TaskFilter,
+    TaskList, TaskRecord, TaskStore,
 };
 
 /// Where the file is, and how much may go on at once.
@@ -170,5 +172,37 @@ impl TaskStore for SqliteStore {
     async fn close(&self) {
         self.readers.close();
         self.writer.close().await;
+    }
+}
+
+#[async_trait]
+impl DocumentStore for SqliteStore {
+    async fn put_document(
+        &self,
+        kind: &'static str,
+        document: Document,
+    ) -> Result<Option<u64>, StoreError> {
+        let put = move |ledger: &mut Ledger| ledger.put_document(kind, &document);
+        self.writer.write(Durability::Synced, put).await
+    }
+
+    async fn document(&self, kind: &'static str, id: &str) -> Result<Option<Document>, StoreError> {
+        let id = id.to_owned();
+        self.readers.read(move |connection| documents::by_id(connection, kind, &id)).await
+    }
+
+    async fn documents(&self, query: DocumentQuery) -> Result<Vec<Document>, StoreError> {
+        self.readers.read(move |connection| documents::page(connection, &query)).await
+    }
+
+    async fn remove_document(
+        &self,
+        kind: &'static str,
+        id: &str,
+        revision: u64,
+    ) -> Result<bool, StoreError> {
+        let id = id.to_owned();
+        let remove = move |ledger: &mut Ledger| ledger.remove_document(kind, &id, revision);
+        self.writer.write(Durability::Synced, remove).await
     }
 }

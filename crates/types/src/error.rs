@@ -51,13 +51,18 @@ error_codes! {
     RouteNotFound         "route_not_found"        404     No            "Nothing answers at this path";
     ModelNotFound         "model_not_found"        404     No            "No model by that name is configured";
     TaskNotFound          "task_not_found"         404     No            "No task by that id is known";
+    FileNotFound          "file_not_found"         404     No            "No file by that id is known";
+    BatchNotFound         "batch_not_found"        404     No            "No batch by that id is known";
     WorkerNotFound        "worker_not_found"       404     No            "No worker by that id is registered";
     MethodNotAllowed      "method_not_allowed"     405     No            "This path does not take that method";
     TaskFinished          "task_finished"          409     No            "The task has already finished";
     TaskCancelled         "task_cancelled"         409     No            "The task was cancelled";
+    FileInUse             "file_in_use"            409     No            "A batch that has not ended reads the file";
+    BatchFinished         "batch_finished"         409     No            "The batch has already ended";
     IdempotencyConflict   "idempotency_conflict"   409     No            "The idempotency key was used with another body";
     LeaseLost             "lease_lost"             409     No            "The lease belongs to somebody else now";
     BodyTooLarge          "body_too_large"         413     No            "The body is larger than the limit";
+    FileQuotaExceeded     "file_quota_exceeded"    413     No            "The files take as much room as they may";
     UnsupportedMediaType  "unsupported_media_type" 415     No            "The body is of a type that this path does not take";
     InvalidJson           "invalid_json"           422     No            "The body is not valid JSON";
     InvalidInput          "invalid_input"          422     No            "The body does not fit what the model takes";
@@ -90,6 +95,8 @@ pub struct Fault {
     pub code: ErrorCode,
     /// What happened this time, in words that help the caller.
     pub detail: Cow<'static, str>,
+    /// The field of the request that is at fault, where one is.
+    pub param: Option<Cow<'static, str>>,
     /// When to come back, for codes with [`Retry::Later`].
     pub retry_after: Option<Duration>,
     /// What lies beneath; never shown to the caller.
@@ -100,7 +107,14 @@ impl Fault {
     /// A failure with its words for the caller.
     pub fn new(code: ErrorCode, detail: impl Into<Cow<'static, str>>) -> Self {
         let retry_after = matches!(code.retry(), Retry::Later).then_some(Duration::from_secs(1));
-        Self { code, detail: detail.into(), retry_after, source: None }
+        Self { code, detail: detail.into(), param: None, retry_after, source: None }
+    }
+
+    /// Names the field of the request that is at fault.
+    #[must_use]
+    pub fn about(mut self, param: impl Into<Cow<'static, str>>) -> Self {
+        self.param = Some(param.into());
+        self
     }
 
     /// Adds the cause for the operator's log.

@@ -26,6 +26,18 @@ impl Keys {
         format!("{}due:{}", self.0, place.code())
     }
 
+    pub(super) fn document(&self, kind: &str, id: &str) -> String {
+        format!("{}document:{kind}:{id}", self.0)
+    }
+
+    /// The names of all documents of a kind, or of those with a label.
+    pub(super) fn documents(&self, kind: &str, label: Option<&str>) -> String {
+        match label {
+            None => format!("{}documents:{kind}", self.0),
+            Some(label) => format!("{}documents:{kind}:{label}", self.0),
+        }
+    }
+
     /// The key of a heartbeat without our prefix, as the documents of the seed have it; empty if
     /// it would be the same key.
     pub(super) fn plain_heartbeat(&self, name: &str) -> String {

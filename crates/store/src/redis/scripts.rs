@@ -17,6 +17,8 @@ pub(super) struct Scripts {
     pub(super) share: Script,
     pub(super) servers: Script,
     pub(super) silent: Script,
+    pub(super) put_document: Script,
+    pub(super) remove_document: Script,
 }
 
 macro_rules! script {
@@ -43,6 +45,8 @@ impl Scripts {
             share: script!("share.lua"),
             servers: script!("servers.lua"),
             silent: script!("silent.lua"),
+            put_document: script!("put_document.lua"),
+            remove_document: script!("remove_document.lua"),
         }
     }
 }

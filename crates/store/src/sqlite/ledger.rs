@@ -40,6 +40,11 @@ impl Ledger {
         Ok(Self { connection, owner: Owner(from_sql(epoch)), synced: Durability::Synced, tally })
     }
 
+    /// For what has no part in the counts.
+    pub(super) const fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
     pub(super) const fn owner(&self) -> Owner {
         self.owner
     }

@@ -1,11 +1,16 @@
 //! Each store keeps every promise.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use store::{
-    MemoryStore, RedisOptions, RedisStore, SqliteOptions, SqliteStore, TaskStore,
-    conformance::Fixture, task_store_conformance,
+    DocumentStore, MemoryStore, RedisOptions, RedisStore, SqliteOptions, SqliteStore, StoreError,
+    TaskStore,
+    conformance::{Fixture, documents::DocumentFixture},
+    document_store_conformance, task_store_conformance,
 };
 use tempfile::TempDir;
 
@@ -39,6 +44,36 @@ impl Fixture for Redis {
     }
 }
 
+#[async_trait]
+impl DocumentFixture for Memory {
+    async fn open_documents(&self) -> Arc<dyn DocumentStore> {
+        Arc::new(self.0.lock().unwrap().restarted())
+    }
+}
+
+#[async_trait]
+impl DocumentFixture for Sqlite {
+    async fn open_documents(&self) -> Arc<dyn DocumentStore> {
+        let options = SqliteOptions::new(self.0.path().join("tasks.db"));
+        loop {
+            match SqliteStore::open(&options) {
+                Ok(store) => return Arc::new(store),
+                // The thread of the store that was dropped has not ended yet.
+                Err(StoreError::Owned { .. }) => tokio::time::sleep(Duration::from_millis(2)).await,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl DocumentFixture for Redis {
+    async fn open_documents(&self) -> Arc<dyn DocumentStore> {
+        let options = RedisOptions::new(self.0.url(), "gateway");
+        Arc::new(RedisStore::open(&options).await.unwrap())
+    }
+}
+
 fn memory() -> Memory {
     Memory(Mutex::new(MemoryStore::new()))
 }
@@ -54,3 +89,7 @@ fn redis() -> Redis {
 task_store_conformance!(in_memory, memory);
 task_store_conformance!(in_sqlite, sqlite);
 task_store_conformance!(in_redis, redis);
+
+document_store_conformance!(documents_in_memory, memory);
+document_store_conformance!(documents_in_sqlite, sqlite);
+document_store_conformance!(documents_in_redis, redis);

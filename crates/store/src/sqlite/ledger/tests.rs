@@ -7,7 +7,7 @@ use crate::{
     SqliteOptions, StoreError, Submitted,
     conformance::new_task,
     sqlite::{
-        Ledger, list,
+        Ledger, documents, list,
         lock::Lock,
         writer::{Durability, Writer},
     },
@@ -26,7 +26,11 @@ fn no_question_that_is_asked_often_walks_a_table_or_sorts() {
         list::PEEK,
         list::NEXT_MODEL,
         list::NEWEST,
-    ] {
+        documents::BY_ID,
+    ]
+    .into_iter()
+    .chain(documents::PAGES)
+    {
         let mut plan =
             ledger.connection.prepare(&format!("EXPLAIN QUERY PLAN {question}")).unwrap();
         let nothing = vec![rusqlite::types::Null; plan.parameter_count()];
