@@ -13,4 +13,5 @@ mod model;
 mod redis;
 mod redis_server;
 mod sentinel;
+mod simulation;
 mod sqlite;
