@@ -58,11 +58,9 @@ impl World {
     }
 
     /// For whoever looks for the cause of a failure.
-    pub(super) fn tell(&self) {
-        eprintln!("the world of seed {} with {} servers:", self.seed, self.size);
-        for line in &self.history {
-            eprintln!("  {line}");
-        }
+    pub(super) fn history(&self) -> String {
+        let Self { seed, size, history, .. } = self;
+        format!("the world of seed {seed} with {size} servers:\n  {}", history.join("\n  "))
     }
 
     async fn act(&mut self) {
