@@ -109,6 +109,36 @@ pub struct TaskView {
     /// Last reported progress, 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub progress: Option<f64>,
+    /// How earlier attempts failed, where it was asked for: the first and the latest, 32 at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<Vec<AttemptView>>,
+}
+
+/// An attempt that ended without an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct AttemptView {
+    /// Its number, from 1.
+    pub attempt: u32,
+    /// The life of the server that ran it: each start of a server on the store has a larger number.
+    pub server: u64,
+    /// Unix time of its beginning, in milliseconds.
+    pub began_ms: u64,
+    /// Unix time of its end, in milliseconds.
+    pub ended_ms: u64,
+    /// Slug of the error table.
+    pub error_code: String,
+    /// What went wrong, in words.
+    pub error: String,
+}
+
+/// What was done to one page of dead letters.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct DeadLettersHandled {
+    /// How many were replayed, or discarded.
+    pub handled: u64,
+    /// Give it back as `?cursor=` to go on; absent after the last page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
 }
 
 /// `GET /tasks`.

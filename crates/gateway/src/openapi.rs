@@ -4,9 +4,11 @@
 //! that pass through verbatim, so there is little to derive, and the document stays readable. The
 //! schemas are derived from the types of `api`.
 
+mod dead_letters;
+
 use api::{
     Problem,
-    task::{TaskAccepted, TaskPage, TaskStats, TaskView},
+    task::{DeadLettersHandled, TaskAccepted, TaskPage, TaskStats, TaskView},
 };
 use serde_json::{Map, Value, json};
 use types::ErrorCode;
@@ -21,6 +23,7 @@ use crate::{catalog, health};
     TaskView,
     TaskPage,
     TaskStats,
+    DeadLettersHandled,
     catalog::ModelList,
     catalog::ModelCard,
     health::Health
@@ -51,6 +54,7 @@ fn paths() -> Value {
     let mut paths = Map::new();
     paths.append(&mut model_paths());
     paths.append(&mut task_paths());
+    paths.append(&mut dead_letters::paths());
     paths.append(&mut operations_paths());
     Value::Object(paths)
 }
@@ -148,7 +152,11 @@ fn task_paths() -> Map<String, Value> {
     let get = json!({
         "tags": ["tasks"],
         "summary": "Show a task",
-        "parameters": [reference("id"), query("wait", "Seconds to wait until it has ended.", json!({"type": "number", "minimum": 0, "maximum": 60}))],
+        "parameters": [
+            reference("id"),
+            query("wait", "Seconds to wait until it has ended.", json!({"type": "number", "minimum": 0, "maximum": 60})),
+            query("attempts", "Whether to tell how earlier attempts failed.", json!({"type": "boolean"})),
+        ],
         "responses": view(&[400, 404, 503]),
     });
     let on_task = |summary: &str| {

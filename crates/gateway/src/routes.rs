@@ -1,7 +1,8 @@
 //! The table of paths.
 
 use crate::{
-    Gateway, catalog, health, invoke, nowhere, openai, operations, passage, static_files, tasks,
+    Gateway, catalog, health, invoke, nowhere, openai, operations, passage, static_files,
+    tasks::{self, dead_letters},
 };
 use axum::{
     Router,
@@ -79,6 +80,14 @@ fn ours(gateway: Gateway) -> Router {
         .route("/tasks/{id}/retry", post(tasks::retry))
         .route("/tasks/{id}/events", get(tasks::events))
         .route("/api/native/v1/tasks/stats", get(tasks::stats))
+        .route("/api/native/v1/dead-letters", get(dead_letters::list))
+        .route("/api/native/v1/dead-letters/replay", post(dead_letters::replay_all))
+        .route("/api/native/v1/dead-letters/discard", post(dead_letters::discard_all))
+        .route(
+            "/api/native/v1/dead-letters/{id}",
+            get(dead_letters::show).delete(dead_letters::discard),
+        )
+        .route("/api/native/v1/dead-letters/{id}/replay", post(dead_letters::replay))
         .route("/v1/models", get(catalog::list))
         .route("/v1/models/{name}", get(catalog::show))
         .route("/v1/chat/completions", post(openai::chat))

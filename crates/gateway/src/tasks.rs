@@ -1,5 +1,7 @@
 //! `/tasks`: durable work, submitted now and answered later.
 
+pub(crate) mod dead_letters;
+
 use std::{convert::Infallible, str::FromStr, time::Duration};
 
 use ::tasks::{Submission, TaskEvent, TaskFilter};
@@ -74,7 +76,7 @@ pub(crate) async fn submit(
     Ok((StatusCode::ACCEPTED, Json(accepted)))
 }
 
-/// `GET /tasks/{id}`, with `?wait=` seconds until it has ended.
+/// `GET /tasks/{id}`, with `?wait=` seconds until it has ended, and `?attempts=true` for its history.
 pub(crate) async fn get(
     State(gateway): State<Gateway>,
     Path(id): Path<String>,
@@ -83,12 +85,13 @@ pub(crate) async fn get(
     let id = task_id(&id)?;
     let mut query = Query::parse(query.as_deref())?;
     let wait = query.take::<Seconds>("wait")?;
+    let attempts = query.take::<bool>("attempts")?.unwrap_or_default();
     query.finish()?;
     let view = match wait {
         Some(Seconds(time)) => gateway.tasks.wait(id, time.min(WAIT_MAX)).await?,
         None => gateway.tasks.get(id).await?,
     };
-    Ok(Json(view))
+    Ok(Json(if attempts { gateway.tasks.with_attempts(view).await? } else { view }))
 }
 
 /// `GET /tasks`: newest first.
@@ -101,6 +104,7 @@ pub(crate) async fn list(
         model: query.take("model")?,
         state: query.take::<StateWord>("state")?.map(|state| state.0),
         tenant: query.take("tenant")?,
+        error_code: None,
     };
     let cursor = query.take::<String>("cursor")?;
     let limit = query.take::<Limit>("limit")?.unwrap_or_default();

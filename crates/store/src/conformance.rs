@@ -11,8 +11,10 @@
     reason = "these are tests, kept in the library so that other crates can run them"
 )]
 
+pub mod attempts;
 pub mod calls;
 pub mod clock;
+pub mod dead;
 pub mod documents;
 pub mod lists;
 pub mod restarts;
@@ -156,6 +158,19 @@ macro_rules! task_store_conformance {
                 a_dead_task_can_be_replayed_with_all_its_attempts,
                 only_tasks_without_an_answer_can_be_replayed,
                 a_call_that_ended_is_kept_and_never_claimed,
+            }
+            attempts {
+                every_attempt_that_failed_is_remembered_with_its_error,
+                an_answer_leaves_the_failures_before_it_readable,
+                a_lost_lease_and_a_lost_server_stand_in_the_history,
+                a_cancelled_attempt_is_remembered_and_a_task_that_never_ran_has_none,
+                of_very_many_failures_the_first_and_the_latest_are_kept,
+                the_time_that_ran_out_does_not_hide_the_error_before_it,
+            }
+            dead {
+                a_discarded_task_is_forgotten_and_its_key_is_free,
+                only_dead_tasks_can_be_discarded,
+                dead_tasks_are_found_by_the_code_of_their_error,
             }
             clock {
                 a_delayed_task_is_ready_at_its_moment,

@@ -28,13 +28,13 @@ pub use folder::{Folder, FolderError, NewFile};
 pub use memory::MemoryStore;
 pub use place::Place;
 pub use record::{
-    EndedTask, Fence, Idempotency, NewTask, Owner, StoredAnswer, StoredRequest, TaskError,
-    TaskRecord,
+    EndedTask, FailedAttempt, Fence, Idempotency, NewTask, Owner, StoredAnswer, StoredRequest,
+    TaskError, TaskRecord,
 };
 pub use redis::{RedisOptions, RedisStore};
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use standing::Standing;
 pub use task_store::{
-    Cancelled, CapWish, Changed, Cursor, Finished, Lease, ModelTasks, News, Next, Outcome,
-    Replayed, Submitted, Swept, TaskFilter, TaskList, TaskStore,
+    Cancelled, CapWish, Changed, Cursor, Discarded, Finished, Lease, ModelTasks, News, Next,
+    Outcome, Replayed, Submitted, Swept, TaskFilter, TaskList, TaskStore,
 };

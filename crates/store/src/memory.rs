@@ -13,9 +13,9 @@ use types::{ModelName, TaskId, Timestamp};
 
 use self::documents::Documents;
 use crate::{
-    Cancelled, Changed, Cursor, EndedTask, Fence, Finished, Idempotency, Lease, ModelTasks,
-    NewTask, Next, Outcome, Owner, Place, Replayed, Standing, StoreError, Submitted, Swept,
-    TaskFilter, TaskList, TaskRecord, TaskStore,
+    Cancelled, Changed, Cursor, Discarded, EndedTask, FailedAttempt, Fence, Finished, Idempotency,
+    Lease, ModelTasks, NewTask, Next, Outcome, Owner, Place, Replayed, Standing, StoreError,
+    Submitted, Swept, TaskFilter, TaskList, TaskRecord, TaskStore,
     standing::{Moment, Step, Tick},
 };
 
@@ -40,6 +40,7 @@ struct Shelf {
 struct Kept {
     record: TaskRecord,
     idempotency: Option<Idempotency>,
+    attempts: Vec<FailedAttempt>,
 }
 
 impl MemoryStore {
@@ -66,8 +67,8 @@ impl MemoryStore {
 }
 
 impl Shelf {
-    fn find(&mut self, id: TaskId) -> Option<&mut TaskRecord> {
-        self.records.values_mut().map(|kept| &mut kept.record).find(|record| record.id == id)
+    fn find(&mut self, id: TaskId) -> Option<&mut Kept> {
+        self.records.values_mut().find(|kept| kept.record.id == id)
     }
 
     fn add(&mut self, task: NewTask, standing: Standing, updated: Timestamp) -> &mut TaskRecord {
@@ -85,7 +86,7 @@ impl Shelf {
             created: task.created,
             updated,
         };
-        let kept = Kept { record, idempotency: task.idempotency };
+        let kept = Kept { record, idempotency: task.idempotency, attempts: Vec::new() };
         &mut self.records.entry(self.last).or_insert(kept).record
     }
 
@@ -104,13 +105,17 @@ impl Shelf {
         })
     }
 
-    fn next_ready(&mut self, model: &ModelName) -> Option<&mut TaskRecord> {
+    fn next_ready(&mut self, model: &ModelName) -> Option<&mut Kept> {
         self.records
             .iter_mut()
             .filter(|(_, kept)| kept.record.model == *model)
             .filter(|(_, kept)| matches!(kept.record.standing.place, Place::Ready(_)))
             .min_by_key(|(seq, kept)| (kept.record.standing.place.code(), **seq))
-            .map(|(_, kept)| &mut kept.record)
+            .map(|(_, kept)| kept)
+    }
+
+    fn obeying(&mut self, fence: &Fence) -> Option<&mut Kept> {
+        self.find(fence.id).filter(|kept| kept.record.standing.obeys(fence))
     }
 
     fn waiting(&self, model: &ModelName) -> u64 {
@@ -126,7 +131,12 @@ impl Shelf {
     }
 }
 
-fn take(record: &mut TaskRecord, step: Step, now: Timestamp) {
+fn take(kept: &mut Kept, step: Step, now: Timestamp) {
+    let Kept { record, attempts, .. } = kept;
+    attempts.extend(step.failed_attempt(&record.standing, record.updated, now));
+    if attempts.len() > FailedAttempt::KEPT_MAX {
+        attempts.remove(1);
+    }
     record.standing = step.to;
     record.updated = now;
     record.error = step.error.or(record.error.take());
@@ -171,7 +181,7 @@ impl TaskStore for MemoryStore {
     }
 
     async fn peek(&self, model: &ModelName) -> Result<Option<Next>, StoreError> {
-        let next = self.shelf().next_ready(model).map(|record| Next {
+        let next = self.shelf().next_ready(model).map(|Kept { record, .. }| Next {
             priority: record.standing.priority,
             tenant: record.tenant.clone(),
         });
@@ -186,17 +196,17 @@ impl TaskStore for MemoryStore {
     ) -> Result<Option<TaskRecord>, StoreError> {
         let mut shelf = self.shelf();
         loop {
-            let Some(record) = shelf.next_ready(model) else { return Ok(None) };
-            let at = Moment { id: record.id, now };
-            if let Some(step) = record.standing.too_late(at) {
-                take(record, step, now);
+            let Some(kept) = shelf.next_ready(model) else { return Ok(None) };
+            let at = Moment { id: kept.record.id, now };
+            if let Some(step) = kept.record.standing.too_late(at) {
+                take(kept, step, now);
                 continue;
             }
-            let claimed = record.standing.claimed(self.owner, lease_until, at);
+            let claimed = kept.record.standing.claimed(self.owner, lease_until, at);
             return Ok(claimed.map(|claimed| {
-                take(record, claimed.into(), now);
-                record.progress = None;
-                record.clone()
+                take(kept, claimed.into(), now);
+                kept.record.progress = None;
+                kept.record.clone()
             }));
         }
     }
@@ -208,11 +218,9 @@ impl TaskStore for MemoryStore {
         now: Timestamp,
     ) -> Result<Finished, StoreError> {
         let mut shelf = self.shelf();
-        let Some(record) = shelf.find(fence.id).filter(|record| record.standing.obeys(&fence))
-        else {
-            return Ok(Finished::Fenced);
-        };
-        take(record, record.standing.settled(&outcome, Moment { id: fence.id, now }), now);
+        let Some(kept) = shelf.obeying(&fence) else { return Ok(Finished::Fenced) };
+        take(kept, kept.record.standing.settled(&outcome, Moment { id: fence.id, now }), now);
+        let record = &mut kept.record;
         if let Some(answer) = answer(outcome) {
             record.answer = Some(answer);
             record.error = None;
@@ -228,10 +236,7 @@ impl TaskStore for MemoryStore {
         now: Timestamp,
     ) -> Result<Lease, StoreError> {
         let mut shelf = self.shelf();
-        let Some(record) = shelf.find(fence.id).filter(|record| record.standing.obeys(&fence))
-        else {
-            return Ok(Lease::Lost);
-        };
+        let Some(Kept { record, .. }) = shelf.obeying(&fence) else { return Ok(Lease::Lost) };
         record.standing = record.standing.renewed(lease_until, Moment { id: fence.id, now });
         record.progress = progress.or(record.progress);
         Ok(Lease::Held)
@@ -239,26 +244,40 @@ impl TaskStore for MemoryStore {
 
     async fn cancel(&self, id: TaskId, now: Timestamp) -> Result<Cancelled, StoreError> {
         let mut shelf = self.shelf();
-        let Some(record) = shelf.find(id) else { return Ok(Cancelled::Unknown) };
-        let Some(step) = record.standing.cancelled(Moment { id, now }) else {
-            return Ok(Cancelled::Ended(record.state()));
+        let Some(kept) = shelf.find(id) else { return Ok(Cancelled::Unknown) };
+        let Some(step) = kept.record.standing.cancelled(Moment { id, now }) else {
+            return Ok(Cancelled::Ended(kept.record.state()));
         };
-        take(record, step, now);
+        take(kept, step, now);
         Ok(Cancelled::Now)
     }
 
     async fn replay(&self, id: TaskId, now: Timestamp) -> Result<Replayed, StoreError> {
         let mut shelf = self.shelf();
-        let Some(record) = shelf.find(id) else { return Ok(Replayed::Unknown) };
-        let Some(standing) = record.standing.replayed(Moment { id, now }) else {
-            return Ok(Replayed::Refused(record.state()));
+        let Some(kept) = shelf.find(id) else { return Ok(Replayed::Unknown) };
+        let Some(standing) = kept.record.standing.replayed(Moment { id, now }) else {
+            return Ok(Replayed::Refused(kept.record.state()));
         };
-        take(record, standing.into(), now);
+        take(kept, standing.into(), now);
         Ok(Replayed::Queued)
     }
 
+    async fn discard(&self, id: TaskId) -> Result<Discarded, StoreError> {
+        let mut shelf = self.shelf();
+        let Some(kept) = shelf.find(id) else { return Ok(Discarded::Unknown) };
+        if kept.record.standing.place != Place::Dead {
+            return Ok(Discarded::Refused(kept.record.state()));
+        }
+        shelf.records.retain(|_, kept| kept.record.id != id);
+        Ok(Discarded::Removed)
+    }
+
+    async fn attempts(&self, id: TaskId) -> Result<Vec<FailedAttempt>, StoreError> {
+        Ok(self.shelf().find(id).map(|kept| kept.attempts.clone()).unwrap_or_default())
+    }
+
     async fn get(&self, id: TaskId) -> Result<Option<TaskRecord>, StoreError> {
-        Ok(self.shelf().find(id).cloned())
+        Ok(self.shelf().find(id).map(|kept| kept.record.clone()))
     }
 
     async fn list(
@@ -272,6 +291,9 @@ impl TaskStore for MemoryStore {
             filter.model.as_ref().is_none_or(|model| *model == record.model)
                 && filter.state.is_none_or(|state| state == record.state())
                 && filter.tenant.as_ref().is_none_or(|tenant| *tenant == record.tenant)
+                && filter.error_code.is_none_or(|code| {
+                    record.error.as_ref().is_some_and(|error| error.code == code)
+                })
         };
         let mut found = shelf
             .records
@@ -289,10 +311,11 @@ impl TaskStore for MemoryStore {
     async fn recover(&self, now: Timestamp) -> Result<Swept, StoreError> {
         let mut shelf = self.shelf();
         let mut swept = Swept::default();
-        for Kept { record, .. } in shelf.records.values_mut() {
-            if record.standing.place == Place::Running && record.standing.owner != self.owner {
-                take(record, record.standing.abandoned(Moment { id: record.id, now }), now);
-                swept.note(record);
+        for kept in shelf.records.values_mut() {
+            let standing = kept.record.standing;
+            if standing.place == Place::Running && standing.owner != self.owner {
+                take(kept, standing.abandoned(Moment { id: kept.record.id, now }), now);
+                swept.note(&kept.record);
             }
         }
         swept.next_due = shelf.next_due();
@@ -303,16 +326,17 @@ impl TaskStore for MemoryStore {
         let mut shelf = self.shelf();
         let mut swept = Swept::default();
         let mut done = [0; Place::ALL.len()];
-        shelf.records.retain(|_, Kept { record, .. }| {
-            let done = &mut done[record.standing.place.code() as usize];
-            if record.standing.due.is_none_or(|due| due > now) || *done == limit {
+        shelf.records.retain(|_, kept| {
+            let standing = kept.record.standing;
+            let done = &mut done[standing.place.code() as usize];
+            if standing.due.is_none_or(|due| due > now) || *done == limit {
                 return true;
             }
             *done += 1;
-            match record.standing.tick(Moment { id: record.id, now }) {
+            match standing.tick(Moment { id: kept.record.id, now }) {
                 Tick::Step(step) => {
-                    take(record, step, now);
-                    swept.note(record);
+                    take(kept, step, now);
+                    swept.note(&kept.record);
                     true
                 }
                 Tick::Remove => {

@@ -63,6 +63,27 @@ impl TaskError {
     }
 }
 
+/// An attempt that ended without an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailedAttempt {
+    /// Its number, from 1.
+    pub attempt: u32,
+    /// The server that ran it.
+    pub owner: Owner,
+    /// When it was claimed.
+    pub began: Timestamp,
+    /// When its end was written.
+    pub ended: Timestamp,
+    /// How it ended.
+    pub error: TaskError,
+}
+
+impl FailedAttempt {
+    /// Failed attempts of one task that are kept: the first, which tells how the trouble began, and
+    /// the latest.
+    pub const KEPT_MAX: usize = 32;
+}
+
 /// What makes a submission repeatable. Scope: tenant and model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Idempotency {

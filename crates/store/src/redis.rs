@@ -6,6 +6,7 @@
 //! writes it only on that revision; so any number of servers may try at once.
 
 mod address;
+mod attempts;
 mod caps;
 mod clock;
 mod documents;
@@ -36,9 +37,9 @@ use types::{ModelName, TaskId, Timestamp};
 
 use self::{address::Address, caps::Others, keys::Keys, life::Life, link::Link, scripts::Scripts};
 use crate::{
-    Cancelled, CapWish, Cursor, Document, DocumentQuery, DocumentStore, EndedTask, Fence, Finished,
-    Lease, ModelTasks, NewTask, News, Next, Outcome, Owner, Replayed, StoreError, Submitted, Swept,
-    TaskFilter, TaskList, TaskRecord, TaskStore,
+    Cancelled, CapWish, Cursor, Discarded, Document, DocumentQuery, DocumentStore, EndedTask,
+    FailedAttempt, Fence, Finished, Lease, ModelTasks, NewTask, News, Next, Outcome, Owner,
+    Replayed, StoreError, Submitted, Swept, TaskFilter, TaskList, TaskRecord, TaskStore,
 };
 
 /// Where Redis is, and who we are there.
@@ -185,6 +186,14 @@ impl TaskStore for RedisStore {
 
     async fn replay(&self, id: TaskId, now: Timestamp) -> Result<Replayed, StoreError> {
         self.shared.replay(id, now).await
+    }
+
+    async fn discard(&self, id: TaskId) -> Result<Discarded, StoreError> {
+        self.shared.discard(id).await
+    }
+
+    async fn attempts(&self, id: TaskId) -> Result<Vec<FailedAttempt>, StoreError> {
+        self.shared.attempts(id).await
     }
 
     async fn get(&self, id: TaskId) -> Result<Option<TaskRecord>, StoreError> {

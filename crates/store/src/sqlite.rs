@@ -24,9 +24,9 @@ use self::{
     writer::{Durability, Writer},
 };
 use crate::{
-    Cancelled, Cursor, Document, DocumentQuery, DocumentStore, EndedTask, Fence, Finished, Lease,
-    ModelTasks, NewTask, Next, Outcome, Owner, Replayed, StoreError, Submitted, Swept, TaskFilter,
-    TaskList, TaskRecord, TaskStore,
+    Cancelled, Cursor, Discarded, Document, DocumentQuery, DocumentStore, EndedTask, FailedAttempt,
+    Fence, Finished, Lease, ModelTasks, NewTask, Next, Outcome, Owner, Replayed, StoreError,
+    Submitted, Swept, TaskFilter, TaskList, TaskRecord, TaskStore,
 };
 
 /// Where the file is, and how much may go on at once.
@@ -136,6 +136,14 @@ impl TaskStore for SqliteStore {
 
     async fn replay(&self, id: TaskId, now: Timestamp) -> Result<Replayed, StoreError> {
         self.writer.write(Durability::Synced, move |ledger| ledger.replay(id, now)).await
+    }
+
+    async fn discard(&self, id: TaskId) -> Result<Discarded, StoreError> {
+        self.writer.write(Durability::Synced, move |ledger| ledger.discard(id)).await
+    }
+
+    async fn attempts(&self, id: TaskId) -> Result<Vec<FailedAttempt>, StoreError> {
+        self.readers.read(move |connection| ledger::attempts_of(connection, id)).await
     }
 
     async fn get(&self, id: TaskId) -> Result<Option<TaskRecord>, StoreError> {

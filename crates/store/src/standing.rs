@@ -9,7 +9,7 @@ use api::task::TaskState;
 use policy::task::{Event, Outcome as Ended, Reason, State, TaskPolicy, step};
 use types::{ErrorCode, Priority, TaskId, Timestamp};
 
-use crate::{Fence, NewTask, Outcome, Owner, Place, TaskError};
+use crate::{FailedAttempt, Fence, NewTask, Outcome, Owner, Place, TaskError};
 
 /// Where a task stands, and all that decides about its next step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,11 +42,28 @@ pub(crate) struct Step {
     pub(crate) to: Standing,
     /// The error to be written; `None` leaves the last one.
     pub(crate) error: Option<TaskError>,
+    /// How the attempt failed that it ended; `None` if it ended none, or with an answer.
+    pub(crate) failed: Option<TaskError>,
+}
+
+impl Step {
+    /// The attempt that it ended without an answer, for the history of the task. `began` is when
+    /// that was claimed.
+    pub(crate) fn failed_attempt(
+        &self,
+        from: &Standing,
+        began: Timestamp,
+        now: Timestamp,
+    ) -> Option<FailedAttempt> {
+        let Standing { attempt, owner, .. } = *from;
+        let error = self.failed.clone()?;
+        Some(FailedAttempt { attempt, owner, began, ended: now, error })
+    }
 }
 
 impl From<Standing> for Step {
     fn from(to: Standing) -> Self {
-        Self { to, error: None }
+        Self { to, error: None, failed: None }
     }
 }
 
@@ -117,7 +134,7 @@ impl Standing {
         let late = self.deadline.is_some_and(|deadline| deadline <= at.now);
         late.then(|| self.after(Event::DeadlinePassed, at))
             .flatten()
-            .map(|to| Step { to, error: Some(error()) })
+            .map(|to| self.ending(to, Some(error())))
     }
 
     /// The attempt that runs goes on.
@@ -149,7 +166,7 @@ impl Standing {
     /// Nobody wants it any more; `None` if it has ended.
     pub(crate) fn cancelled(self, at: Moment) -> Option<Step> {
         let error = TaskError::new(ErrorCode::TaskCancelled, "the task was cancelled");
-        self.after(Event::CancelAsked, at).map(|to| Step { to, error: Some(error) })
+        self.after(Event::CancelAsked, at).map(|to| self.ending(to, Some(error)))
     }
 
     /// Somebody wants it tried again, with all its attempts anew; `None` where that cannot be.
@@ -180,15 +197,22 @@ impl Standing {
         let to = self.after(event, at).unwrap_or(self);
         let begins = match to.life() {
             State::Queued { not_before, .. } => not_before.max(at.now),
-            _ => return Step { to, error },
+            _ => return self.ending(to, error),
         };
         if to.deadline.is_none_or(|deadline| begins < deadline) {
-            return Step { to, error };
+            return self.ending(to, error);
         }
-        let last = error.map_or_else(String::new, |error| error.detail);
+        let last = error.as_ref().map_or("", |error| &error.detail);
         let detail = format!("no time is left for another attempt after: {last}");
-        let error = TaskError::new(ErrorCode::DeadlineExceeded, detail);
-        Step { to: to.after(Event::DeadlinePassed, at).unwrap_or(to), error: Some(error) }
+        let late = TaskError::new(ErrorCode::DeadlineExceeded, detail);
+        let to = to.after(Event::DeadlinePassed, at).unwrap_or(to);
+        Step { error: Some(late), ..self.ending(to, error) }
+    }
+
+    /// A step with its error, which is also that of the attempt that it ends, if one runs.
+    fn ending(self, to: Self, error: Option<TaskError>) -> Step {
+        let failed = error.clone().filter(|_| self.place == Place::Running);
+        Step { to, error, failed }
     }
 
     /// Lets `policy` decide. The actions that it asks for are performed by whoever runs tasks, who

@@ -5,10 +5,11 @@ use std::{collections::BTreeMap, fmt, str::FromStr, time::Duration};
 use api::task::TaskState;
 use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream, StreamExt};
-use types::{ModelName, Priority, TaskId, Tenant, Timestamp};
+use types::{ErrorCode, ModelName, Priority, TaskId, Tenant, Timestamp};
 
 use crate::{
-    EndedTask, Fence, NewTask, Owner, Place, StoreError, StoredAnswer, TaskError, TaskRecord,
+    EndedTask, FailedAttempt, Fence, NewTask, Owner, Place, StoreError, StoredAnswer, TaskError,
+    TaskRecord,
 };
 
 /// How a submission went.
@@ -85,6 +86,17 @@ pub enum Replayed {
     Unknown,
 }
 
+/// How it went to throw a task away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Discarded {
+    /// Nothing is known of it any more.
+    Removed,
+    /// Only dead tasks can be discarded; this one stands here.
+    Refused(TaskState),
+    /// No such task.
+    Unknown,
+}
+
 /// Which tasks to list; an absent field matches all.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TaskFilter {
@@ -94,6 +106,19 @@ pub struct TaskFilter {
     pub state: Option<TaskState>,
     /// Tasks of this tenant.
     pub tenant: Option<Tenant>,
+    /// Tasks whose last error has this code; completed ones have none.
+    pub error_code: Option<ErrorCode>,
+}
+
+impl TaskFilter {
+    /// The places where a task that matches may stand.
+    pub(crate) fn places(&self) -> Vec<Place> {
+        let may_match = |place: &Place| {
+            self.state.is_none_or(|state| place.state() == state)
+                && (self.error_code.is_none() || *place != Place::Completed)
+        };
+        Place::ALL.into_iter().filter(may_match).collect()
+    }
 }
 
 /// The place in the order of submissions where the next page goes on.
@@ -266,6 +291,13 @@ pub trait TaskStore: Send + Sync + 'static {
 
     /// Gives a task that ended without an answer all its attempts anew.
     async fn replay(&self, id: TaskId, now: Timestamp) -> Result<Replayed, StoreError>;
+
+    /// Throws away a dead task that nobody wants to replay.
+    async fn discard(&self, id: TaskId) -> Result<Discarded, StoreError>;
+
+    /// Reads how earlier attempts of a task failed, in their order: the first and the latest, at most
+    /// [`FailedAttempt::KEPT_MAX`]. Empty for a task that is not known.
+    async fn attempts(&self, id: TaskId) -> Result<Vec<FailedAttempt>, StoreError>;
 
     /// Reads one task.
     async fn get(&self, id: TaskId) -> Result<Option<TaskRecord>, StoreError>;

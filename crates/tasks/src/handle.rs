@@ -113,8 +113,8 @@ impl Tasks {
         cursor: Option<String>,
         limit: u32,
     ) -> Result<TaskPage, Fault> {
-        let cursor = cursor.map(|text| text.parse::<Cursor>().map_err(|_| bad_cursor(&text)));
-        let list = self.service.store.list(&filter, cursor.transpose()?, limit).await?;
+        let cursor = cursor.as_deref().map(self::cursor).transpose()?;
+        let list = self.service.store.list(&filter, cursor, limit).await?;
         let live = &self.service.live;
         let tasks =
             list.tasks.iter().map(|task| view::of_record(task, live.progress(task.id))).collect();
@@ -289,7 +289,7 @@ impl ReportListener for Tasks {
     }
 }
 
-fn not_found(id: TaskId) -> Fault {
+pub(crate) fn not_found(id: TaskId) -> Fault {
     Fault::new(ErrorCode::TaskNotFound, format!("task {id} not found"))
 }
 
@@ -303,9 +303,12 @@ fn queue_full(model: &ModelName, queued_max: u64) -> Fault {
     Fault::new(ErrorCode::QueueFull, detail)
 }
 
-fn bad_cursor(text: &str) -> Fault {
-    let shown: String = text.chars().take(64).collect();
-    let detail =
-        format!("cursor `{shown}` is not one that a page gave; leave it out to begin anew");
-    Fault::new(ErrorCode::InvalidQuery, detail)
+/// Where a page goes on that a client asks for.
+pub(crate) fn cursor(text: &str) -> Result<Cursor, Fault> {
+    text.parse().map_err(|_| {
+        let shown: String = text.chars().take(64).collect();
+        let detail =
+            format!("cursor `{shown}` is not one that a page gave; leave it out to begin anew");
+        Fault::new(ErrorCode::InvalidQuery, detail)
+    })
 }

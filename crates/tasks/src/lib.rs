@@ -9,7 +9,7 @@
 //! 5. `sweeper`: does what time alone decides; `neighbours` hears what other servers on the same
 //!    store do.
 //!
-//! Beside them, `hub` tells those who wait, `live` knows what runs in this process, and `recent`
+//! Beside them, `dead_letters` lets a person decide about tasks that used up their attempts, `hub` tells those who wait, `live` knows what runs in this process, and `recent`
 //! remembers synchronous calls, so that their ids can be read too.
 //!
 //! A task may run more than once (at least once, with a fence: one result). It is handed
@@ -22,6 +22,7 @@ mod alarm;
 mod attempt;
 mod caps;
 mod clock;
+mod dead_letters;
 mod events;
 mod handle;
 mod hub;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use api::task::{ModelTaskStats, ServerStats, TaskState, TaskView};
-use store::{ModelTasks, TaskError, TaskRecord};
+use api::task::{AttemptView, ModelTaskStats, ServerStats, TaskState, TaskView};
+use store::{FailedAttempt, ModelTasks, TaskError, TaskRecord};
 use types::Timestamp;
 
 use crate::json;
@@ -32,6 +32,19 @@ pub(crate) fn of_record(record: &TaskRecord, live: Option<f64>) -> TaskView {
         created_ms: record.created.millis(),
         updated_ms: record.updated.millis(),
         progress: live.or(record.progress),
+        attempts: None,
+    }
+}
+
+/// An attempt that ended without an answer.
+pub(crate) fn of_attempt(failed: FailedAttempt) -> AttemptView {
+    AttemptView {
+        attempt: failed.attempt,
+        server: failed.owner.0,
+        began_ms: failed.began.millis(),
+        ended_ms: failed.ended.millis(),
+        error_code: slug(&failed.error),
+        error: failed.error.detail,
     }
 }
 

@@ -65,7 +65,12 @@ pub async fn filters_narrow_a_list(fixture: &dyn Fixture) {
             vec![first],
         ),
         (
-            TaskFilter { model: Some(model()), state: Some(TaskState::Queued), tenant: tenant() },
+            TaskFilter {
+                model: Some(model()),
+                state: Some(TaskState::Queued),
+                tenant: tenant(),
+                error_code: None,
+            },
             vec![delayed],
         ),
         (TaskFilter { state: Some(TaskState::Dead), ..all.clone() }, vec![]),

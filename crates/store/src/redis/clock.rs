@@ -105,10 +105,8 @@ impl Shared {
                 Ok(if done { Taken::Step(changed(entry, &step)) } else { Taken::ByAnother })
             }
             Tick::Remove => {
-                let mut script = self.scripts.remove.key(&self.keys.0);
-                script.arg(entry.id.to_string()).arg(entry.rev);
-                let word: String = self.link.ask(Question::Script(&script)).await?;
-                Ok(if word == "done" { Taken::Removed } else { Taken::ByAnother })
+                let done = self.remove(&entry).await?;
+                Ok(if done { Taken::Removed } else { Taken::ByAnother })
             }
         }
     }

@@ -22,7 +22,7 @@ pub(super) type Hash = HashMap<String, Bytes>;
 pub(super) type Pairs = Vec<(&'static str, Bytes)>;
 
 /// What [`standing`] reads, and what names the record for a step.
-pub(super) const STANDING: [&str; 14] = [
+pub(super) const STANDING: [&str; 15] = [
     "place",
     "class",
     "attempt",
@@ -37,6 +37,7 @@ pub(super) const STANDING: [&str; 14] = [
     "rev",
     "model",
     "op",
+    "updated",
 ];
 
 /// A field that makes no sense.
@@ -224,6 +225,6 @@ fn millis(duration: Duration) -> Bytes {
     text(&u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
 }
 
-fn timestamp(millis: u64) -> Timestamp {
+pub(super) fn timestamp(millis: u64) -> Timestamp {
     Timestamp::from_millis(millis)
 }

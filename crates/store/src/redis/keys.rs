@@ -18,6 +18,10 @@ impl Keys {
         format!("{}task:{id}", self.0)
     }
 
+    pub(super) fn attempts(&self, id: TaskId) -> String {
+        format!("{}attempts:{id}", self.0)
+    }
+
     pub(super) fn queue(&self, model: &ModelName, place: Place) -> String {
         format!("{}queue:{model}:{}", self.0, place.code())
     }

@@ -232,7 +232,10 @@ impl Link {
     }
 
     /// An answer that makes no sense.
-    pub(super) fn unreadable(&self, error: super::fields::Unreadable) -> StoreError {
+    pub(super) fn unreadable(
+        &self,
+        error: impl std::error::Error + Send + Sync + 'static,
+    ) -> StoreError {
         let source = Some(Arc::new(error) as crate::error::Cause);
         let remedy = "it holds a record that cannot be read; give this program a prefix of its own";
         StoreError::Unreachable { server: self.shown.clone(), remedy, source }

@@ -30,20 +30,17 @@ impl Shared {
             Some(model) => vec![model.clone()],
             None => self.models().await?,
         };
-        let places = match filter.state {
-            None => Place::ALL.to_vec(),
-            Some(state) => Place::of_state(state).collect(),
-        };
-        let scan = Scan { models, places };
+        let scan = Scan { models, places: filter.places() };
+        let is_narrow = filter.tenant.is_some() || filter.error_code.is_some();
         let mut found: Vec<(u64, TaskRecord)> = Vec::new();
         let mut before = after.map(|cursor| cursor.0);
         // One more than asked for tells whether there is another page.
         while found.len() <= limit {
-            let look = if filter.tenant.is_none() { limit + 1 } else { LOOK_MIN.max(limit + 1) };
+            let look = if is_narrow { LOOK_MIN.max(limit + 1) } else { limit + 1 };
             let newest = self.newest(&scan, before, look).await?;
             let Some(&(last, _)) = newest.last() else { break };
             before = Some(last);
-            let mut newest = self.of_tenant(filter, newest).await?;
+            let mut newest = self.matching(filter, newest).await?;
             let room = limit + 1 - found.len();
             if newest.len() > room {
                 newest.truncate(room);
@@ -90,23 +87,27 @@ impl Shared {
         Ok(newest)
     }
 
-    /// Those of the tenant that is asked for. Only its name is read: most tasks of a long list may be
-    /// of others.
-    async fn of_tenant(
+    /// Those of the tenant and with the error that are asked for. Only these fields are read: most
+    /// tasks of a long list may have others.
+    async fn matching(
         &self,
         filter: &TaskFilter,
         tasks: Vec<(u64, TaskId)>,
     ) -> Result<Vec<(u64, TaskId)>, StoreError> {
-        let Some(wanted) = filter.tenant.as_ref().filter(|_| !tasks.is_empty()) else {
+        let TaskFilter { tenant, error_code, .. } = filter;
+        if tasks.is_empty() || (tenant.is_none() && error_code.is_none()) {
             return Ok(tasks);
-        };
+        }
         let mut pipe = Pipeline::new();
         for (_, id) in &tasks {
-            pipe.hget(self.keys.task(*id), "tenant");
+            pipe.hmget(self.keys.task(*id), &["tenant", "error_code"]);
         }
-        let tenants: Vec<Option<String>> = self.link.ask(Question::Pipe(&pipe)).await?;
-        let theirs = |tenant: &Option<String>| tenant.as_deref() == Some(wanted.as_str());
-        let found = tasks.into_iter().zip(tenants).filter(|(_, tenant)| theirs(tenant));
+        let fields: Vec<[Option<String>; 2]> = self.link.ask(Question::Pipe(&pipe)).await?;
+        let matches = |[theirs, code]: &[Option<String>; 2]| {
+            tenant.as_ref().is_none_or(|wanted| theirs.as_deref() == Some(wanted.as_str()))
+                && error_code.is_none_or(|wanted| code.as_deref() == Some(wanted.slug()))
+        };
+        let found = tasks.into_iter().zip(fields).filter(|(_, fields)| matches(fields));
         Ok(found.map(|(task, _)| task).collect())
     }
 

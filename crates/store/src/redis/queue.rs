@@ -7,14 +7,14 @@ use redis::Pipeline;
 use types::{ModelName, TaskId, Timestamp};
 
 use super::{
-    Shared,
-    fields::{self, Hash},
+    Shared, attempts,
+    fields::{self, Hash, Unreadable},
     keys,
     link::Question,
 };
 use crate::{
-    Cancelled, EndedTask, Fence, Finished, Lease, NewTask, Next, Outcome, Place, Replayed,
-    Standing, StoreError, Submitted, TaskRecord,
+    Cancelled, Discarded, EndedTask, FailedAttempt, Fence, Finished, Lease, NewTask, Next, Outcome,
+    Place, Replayed, Standing, StoreError, Submitted, TaskRecord,
     standing::{Moment, Step},
 };
 
@@ -28,6 +28,8 @@ pub(super) struct Entry {
     pub(super) standing: Standing,
     /// Counts the changes of the record.
     pub(super) rev: u64,
+    /// When it took its last step.
+    updated: Timestamp,
     /// What changed it last.
     op: String,
 }
@@ -220,6 +222,28 @@ impl Shared {
         })
     }
 
+    pub(super) async fn discard(&self, id: TaskId) -> Result<Discarded, StoreError> {
+        loop {
+            let Some(entry) = self.entries(&[id]).await?.pop() else {
+                return Ok(Discarded::Unknown);
+            };
+            if entry.standing.place != Place::Dead {
+                return Ok(Discarded::Refused(entry.standing.state()));
+            }
+            if self.remove(&entry).await? {
+                return Ok(Discarded::Removed);
+            }
+        }
+    }
+
+    /// Removes a task; false if its record has changed since `entry` was read.
+    pub(super) async fn remove(&self, entry: &Entry) -> Result<bool, StoreError> {
+        let mut script = self.scripts.remove.key(&self.keys.0);
+        script.arg(entry.id.to_string()).arg(entry.rev);
+        let word: String = self.link.ask(Question::Script(&script)).await?;
+        Ok(word == "done")
+    }
+
     /// Looks, decides, writes, and looks again if somebody was quicker.
     async fn change(
         &self,
@@ -247,6 +271,7 @@ impl Shared {
         now: Timestamp,
         op: &str,
     ) -> Result<bool, StoreError> {
+        let failed = step.failed_attempt(&entry.standing, entry.updated, now);
         let mut script = self.scripts.step.key(&self.keys.0);
         script
             .arg(entry.id.to_string())
@@ -255,7 +280,9 @@ impl Shared {
             .arg(op)
             .arg(step.to.place.code())
             .arg(step.to.due.map_or_else(String::new, |due| due.millis().to_string()))
-            .arg(step.to.attempt);
+            .arg(step.to.attempt)
+            .arg(failed.map_or_else(String::new, |failed| attempts::text(&failed)))
+            .arg(FailedAttempt::KEPT_MAX);
         for (field, value) in fields::of_step(step, now) {
             script.arg(field).arg(&*value);
         }
@@ -294,9 +321,10 @@ impl Shared {
         let read = || {
             let (model, rev) = (fields::parsed(&hash, "model")?, fields::parsed(&hash, "rev")?);
             let op = fields::word(&hash, "op").to_owned();
-            Ok(Entry { id, model, rev, op, standing: fields::standing(&hash)? })
+            let updated = fields::timestamp(fields::parsed(&hash, "updated")?);
+            Ok(Entry { id, model, rev, op, updated, standing: fields::standing(&hash)? })
         };
-        read().map_err(|error| self.link.unreadable(error))
+        read().map_err(|error: Unreadable| self.link.unreadable(error))
     }
 
     pub(super) fn record(&self, hash: &Hash) -> Result<Option<TaskRecord>, StoreError> {

@@ -1,5 +1,6 @@
 //! The writer's side of the file: transactions, and what is remembered between them.
 
+mod attempts;
 mod clock;
 mod queue;
 mod tally;
@@ -12,6 +13,7 @@ use std::path::Path;
 use rusqlite::{Connection, params};
 use types::Timestamp;
 
+pub(super) use self::attempts::of_task as attempts_of;
 use self::tally::Tally;
 use super::{checkpoint, schema, writer::Durability};
 use crate::{ModelTasks, Owner, StoreError};

@@ -3,8 +3,8 @@
 //! One index serves every filter: for each model and place that may match, its newest entries are
 //! read in order, and the newest of all of them make the page. There are few models and nine places.
 
-use rusqlite::{Connection, OptionalExtension, params};
-use types::ModelName;
+use rusqlite::{Connection, OptionalExtension, ToSql, params};
+use types::{ErrorCode, ModelName};
 
 use super::{
     ledger::{from_sql, to_sql},
@@ -20,11 +20,15 @@ pub(super) const NEXT_MODEL: &str = "SELECT min(model) FROM task WHERE model > ?
 pub(super) const NEWEST: &str = "SELECT seq FROM task WHERE model = ?1 AND place = ?2 \
      AND seq < ?3 AND (?4 IS NULL OR tenant = ?4) ORDER BY seq DESC LIMIT ?5";
 
+pub(super) const NEWEST_WITH_ERROR: &str = "SELECT seq FROM task WHERE model = ?1 AND place = ?2 \
+     AND seq < ?3 AND (?4 IS NULL OR tenant = ?4) AND error_code = ?6 ORDER BY seq DESC LIMIT ?5";
+
 /// What the index is asked for; names as numbers.
 struct Scan {
     models: Vec<i64>,
     places: Vec<Place>,
     tenant: Option<i64>,
+    error: Option<ErrorCode>,
     /// Only older than this.
     before: i64,
     /// At most this many.
@@ -90,11 +94,8 @@ fn scan(
             None => return Ok(None),
         },
     };
-    let places = match filter.state {
-        None => Place::ALL.to_vec(),
-        Some(state) => Place::of_state(state).collect(),
-    };
-    Ok(Some(Scan { models, places, tenant, before, limit }))
+    let (places, error) = (filter.places(), filter.error_code);
+    Ok(Some(Scan { models, places, tenant, error, before, limit }))
 }
 
 /// Steps from model to model through the index, however many tasks each has.
@@ -112,13 +113,17 @@ fn all_models(connection: &Connection) -> rusqlite::Result<Vec<i64>> {
 impl Scan {
     /// The numbers of the newest tasks that match, newest first.
     fn run(&self, connection: &Connection) -> rusqlite::Result<Vec<i64>> {
-        let mut query = connection.prepare_cached(NEWEST)?;
+        let question = if self.error.is_some() { NEWEST_WITH_ERROR } else { NEWEST };
+        let mut query = connection.prepare_cached(question)?;
         let mut found: Vec<i64> = Vec::new();
         for model in &self.models {
             for place in &self.places {
                 let limit = to_sql(self.limit as u64);
-                let values = params![model, place.code(), self.before, self.tenant, limit];
-                for seq in query.query_map(values, |row| row.get(0))? {
+                let all = params![model, place.code(), self.before, self.tenant, limit];
+                let mut values = all.to_vec();
+                let slug = self.error.map(ErrorCode::slug);
+                values.extend(slug.iter().map(|slug| slug as &dyn ToSql));
+                for seq in query.query_map(&*values, |row| row.get(0))? {
                     found.push(seq?);
                 }
             }

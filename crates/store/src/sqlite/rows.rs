@@ -84,7 +84,7 @@ pub(super) fn standing(row: &Row<'_>) -> rusqlite::Result<Standing> {
         attempt: row.get(2)?,
         failures: row.get(3)?,
         retry: TaskPolicy { attempts_max: row.get(4)?, backoff },
-        owner: Owner(from_sql(row.get(7)?)),
+        owner: owner(row.get(7)?),
         due: row.get::<_, Option<i64>>(8)?.map(timestamp),
         deadline: row.get::<_, Option<i64>>(9)?.map(timestamp),
         keep_for: duration(row.get(10)?),
@@ -144,10 +144,17 @@ fn answer(row: &Row<'_>) -> rusqlite::Result<Option<StoredAnswer>> {
 }
 
 fn error(row: &Row<'_>) -> rusqlite::Result<Option<TaskError>> {
-    let Some(slug) = row.get_ref(18)?.as_str_or_null()? else { return Ok(None) };
-    // A later version may have known more codes.
-    let code = ErrorCode::from_slug(slug).unwrap_or(ErrorCode::InternalError);
-    Ok(Some(TaskError { code, detail: row.get::<_, Option<String>>(19)?.unwrap_or_default() }))
+    if row.get_ref(18)?.as_str_or_null()?.is_none() {
+        return Ok(None);
+    }
+    let detail = row.get::<_, Option<String>>(19)?.unwrap_or_default();
+    Ok(Some(TaskError { code: error_code(row, 18)?, detail }))
+}
+
+/// A later version may have known more codes.
+pub(super) fn error_code(row: &Row<'_>, column: usize) -> rusqlite::Result<ErrorCode> {
+    let slug = row.get_ref(column)?.as_str()?;
+    Ok(ErrorCode::from_slug(slug).unwrap_or(ErrorCode::InternalError))
 }
 
 fn bytes(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Bytes>> {
@@ -158,7 +165,11 @@ fn duration(millis: i64) -> Duration {
     Duration::from_millis(from_sql(millis))
 }
 
-fn timestamp(millis: i64) -> Timestamp {
+pub(super) fn owner(number: i64) -> Owner {
+    Owner(from_sql(number))
+}
+
+pub(super) fn timestamp(millis: i64) -> Timestamp {
     Timestamp::from_millis(from_sql(millis))
 }
 

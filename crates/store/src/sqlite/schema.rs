@@ -13,7 +13,8 @@ use crate::StoreError;
 
 /// Each step takes the file from the version of its index to the next. Never change one that was
 /// released; add another.
-const STEPS: &[&str] = &[include_str!("schema/1.sql"), include_str!("schema/2.sql")];
+const STEPS: &[&str] =
+    &[include_str!("schema/1.sql"), include_str!("schema/2.sql"), include_str!("schema/3.sql")];
 
 /// `Mody` in ASCII: lets `file` and other tools know whose database it is.
 const APPLICATION_ID: i32 = 0x4d6f_6479;
@@ -122,7 +123,10 @@ pub(super) fn fault(path: &Path, error: rusqlite::Error) -> StoreError {
 
 #[cfg(test)]
 mod tests {
+    use types::ErrorCode;
+
     use super::*;
+    use crate::{Outcome, SqliteOptions, SqliteStore, TaskFilter, TaskStore};
 
     const TWO_STEPS: &[&str] =
         &["CREATE TABLE a (x); INSERT INTO a VALUES (1);", "ALTER TABLE a ADD COLUMN y;"];
@@ -151,6 +155,35 @@ mod tests {
         let file = folder.path().join("t.db");
         migrated(&file, &[TWO_STEPS[0], "CREATE TABLE b (x); CREATE TABLE a (x);"]).unwrap_err();
         migrated(&file, TWO_STEPS).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_task_of_the_first_version_is_found_and_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = SqliteOptions::new(folder.path().join("t.db"));
+        let old = migrated(&options.path, &STEPS[..1]).unwrap();
+        // A task that had used up its attempts, as the first version wrote it.
+        old.execute_batch(
+            "INSERT INTO name VALUES (1, 'echo'), (2, 'default');
+             INSERT INTO task VALUES (7, x'0198c0de7b1a7f0080003f1f6e0c2a11', 1, 2, 8, 1, 3, 3, 3, 0, 0,
+                 1, 9000000000000, NULL, 1000, 5, 6, NULL, 'handler_failed', 'boom', NULL, NULL);
+             INSERT INTO request VALUES (7, NULL, NULL, NULL, x'31');",
+        )
+        .unwrap();
+        drop(old);
+        let store = SqliteStore::open(&options).unwrap();
+        let now = types::Timestamp::from_millis(10);
+        let failed =
+            TaskFilter { error_code: Some(ErrorCode::HandlerFailed), ..TaskFilter::default() };
+        let found = store.list(&failed, None, 2).await.unwrap().tasks;
+        let [dead] = &found[..] else { panic!("{found:?}") };
+        assert_eq!(store.attempts(dead.id).await.unwrap(), []);
+        store.replay(dead.id, now).await.unwrap();
+        let again = store.claim(&dead.model, now, now).await.unwrap().unwrap();
+        let outcome = Outcome::Retry(dead.error.clone().unwrap());
+        store.finish(again.fence().unwrap(), outcome, now).await.unwrap();
+        assert_eq!(store.attempts(dead.id).await.unwrap()[0].attempt, 4);
+        store.close().await;
     }
 
     #[test]

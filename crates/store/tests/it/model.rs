@@ -23,6 +23,7 @@ enum Deed {
     Renew { fence: usize, lease: u64 },
     Cancel { task: usize },
     Replay { task: usize },
+    Discard { task: usize },
     Wait { ms: u64 },
     Restart,
 }
@@ -47,6 +48,7 @@ fn deed() -> impl Strategy<Value = Deed> {
         1 => (any::<usize>(), 1..300_u64).prop_map(|(fence, lease)| Deed::Renew { fence, lease }),
         1 => any::<usize>().prop_map(|task| Deed::Cancel { task }),
         1 => any::<usize>().prop_map(|task| Deed::Replay { task }),
+        1 => any::<usize>().prop_map(|task| Deed::Discard { task }),
         3 => (1..150_u64).prop_map(|ms| Deed::Wait { ms }),
         1 => Just(Deed::Restart),
     ]
@@ -133,6 +135,11 @@ impl Pair<'_> {
                     both!(self, replay(task, now));
                 }
             }
+            Deed::Discard { task } => {
+                if let Some(task) = pick(&self.tasks, task) {
+                    both!(self, discard(task));
+                }
+            }
             Deed::Wait { ms } => {
                 self.now = self.later(ms);
                 self.sweep().await;
@@ -168,6 +175,7 @@ impl Pair<'_> {
         both!(self, list(&TaskFilter::default(), None, 1000));
         for task in &self.tasks {
             both!(self, get(*task));
+            both!(self, attempts(*task));
         }
     }
 }

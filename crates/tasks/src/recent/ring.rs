@@ -87,6 +87,7 @@ impl Call {
             created_ms: self.created.millis(),
             updated_ms: self.updated.millis(),
             progress: self.progress,
+            attempts: None,
         }
     }
 }

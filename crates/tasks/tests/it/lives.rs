@@ -11,9 +11,9 @@ use std::{
 use api::task::TaskState;
 use async_trait::async_trait;
 use store::{
-    Cancelled, Cursor, EndedTask, Fence, Finished, Lease, MemoryStore, ModelTasks, NewTask, Next,
-    Outcome, Owner, Replayed, SqliteOptions, SqliteStore, StoreError, Submitted, Swept, TaskFilter,
-    TaskList, TaskRecord, TaskStore,
+    Cancelled, Cursor, Discarded, EndedTask, FailedAttempt, Fence, Finished, Lease, MemoryStore,
+    ModelTasks, NewTask, Next, Outcome, Owner, Replayed, SqliteOptions, SqliteStore, StoreError,
+    Submitted, Swept, TaskFilter, TaskList, TaskRecord, TaskStore,
 };
 use tasks::TaskSettings;
 use types::{ErrorCode, ModelName, TaskId, Timestamp};
@@ -177,6 +177,12 @@ impl TaskStore for Failing {
     }
     async fn replay(&self, id: TaskId, now: Timestamp) -> Result<Replayed, StoreError> {
         self.store.replay(id, now).await
+    }
+    async fn discard(&self, id: TaskId) -> Result<Discarded, StoreError> {
+        self.store.discard(id).await
+    }
+    async fn attempts(&self, id: TaskId) -> Result<Vec<FailedAttempt>, StoreError> {
+        self.store.attempts(id).await
     }
     async fn get(&self, id: TaskId) -> Result<Option<TaskRecord>, StoreError> {
         self.store.get(id).await

@@ -7,6 +7,7 @@ local READY_LAST = 2
 local WAITING_LAST = 3
 
 local function task_key(id) return prefix .. 'task:' .. id end
+local function attempts_key(id) return prefix .. 'attempts:' .. id end
 local function queue_key(model, place) return prefix .. 'queue:' .. model .. ':' .. place end
 local function due_key(place) return prefix .. 'due:' .. place end
 

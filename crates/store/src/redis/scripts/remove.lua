@@ -6,6 +6,6 @@ local found = redis.call('HMGET', task, 'rev', 'model', 'place', 'scope')
 if not found[1] then return 'gone' end
 if found[1] ~= rev then return 'stale' end
 leave(id, found[2], found[3])
-redis.call('DEL', task)
+redis.call('DEL', task, attempts_key(id))
 if found[4] ~= '' then redis.call('DEL', prefix .. 'idempotency:' .. found[4]) end
 return 'done'

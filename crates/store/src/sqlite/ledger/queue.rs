@@ -5,8 +5,8 @@ use types::{ModelName, TaskId, Timestamp};
 
 use super::{Ledger, tally::NameId, task::Entry, to_sql};
 use crate::{
-    Cancelled, EndedTask, Fence, Finished, Lease, NewTask, Outcome, Replayed, Standing,
-    StoredAnswer, Submitted, TaskRecord, sqlite::rows, standing::Step,
+    Cancelled, Discarded, EndedTask, Fence, Finished, Lease, NewTask, Outcome, Place, Replayed,
+    Standing, StoredAnswer, Submitted, TaskRecord, sqlite::rows, standing::Step,
 };
 
 /// The two names of a task, as numbers.
@@ -114,6 +114,15 @@ impl Ledger {
         };
         self.step(&entry, &standing.into(), now)?;
         Ok(Replayed::Queued)
+    }
+
+    pub(in crate::sqlite) fn discard(&mut self, id: TaskId) -> rusqlite::Result<Discarded> {
+        let Some(entry) = self.entry(id)? else { return Ok(Discarded::Unknown) };
+        if entry.standing.place != Place::Dead {
+            return Ok(Discarded::Refused(entry.standing.state()));
+        }
+        self.remove(&entry)?;
+        Ok(Discarded::Removed)
     }
 
     fn names(&mut self, task: &NewTask) -> rusqlite::Result<Names> {

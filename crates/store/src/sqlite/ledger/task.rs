@@ -62,6 +62,9 @@ impl Ledger {
         step: &Step,
         now: Timestamp,
     ) -> rusqlite::Result<()> {
+        if let Some(error) = &step.failed {
+            self.keep_attempt(entry, error, now)?;
+        }
         let Standing { place, attempt, failures, owner, due, deadline, .. } = step.to;
         self.connection
             .prepare_cached(
@@ -96,6 +99,7 @@ impl Ledger {
             "DELETE FROM task WHERE seq = ?1",
             "DELETE FROM request WHERE seq = ?1",
             "DELETE FROM answer WHERE seq = ?1",
+            "DELETE FROM attempt WHERE seq = ?1",
         ] {
             self.connection.prepare_cached(delete)?.execute(params![entry.seq])?;
         }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{NEXT_DUE, clock, task};
+use super::{NEXT_DUE, attempts, clock, task};
 use crate::{
     SqliteOptions, StoreError, Submitted,
     conformance::new_task,
@@ -26,6 +26,8 @@ fn no_question_that_is_asked_often_walks_a_table_or_sorts() {
         list::PEEK,
         list::NEXT_MODEL,
         list::NEWEST,
+        list::NEWEST_WITH_ERROR,
+        attempts::OF_TASK,
         documents::BY_ID,
     ]
     .into_iter()
