@@ -13,7 +13,7 @@ use crate::{
 /// The largest value of an 8-bit activation.
 const INT8_MAX: f32 = 127.0;
 /// The largest value of a 16-bit activation: `256 * 127 + 127`, so that both digits fit in int8.
-const INT16_MAX: f32 = 32_639.0;
+pub(crate) const INT16_MAX: f32 = 32_639.0;
 
 /// Inputs of a row of int8 that share a scale: what a large value costs the others ends here.
 const SCALED_INPUTS: usize = 512;
@@ -325,10 +325,7 @@ impl<'a> SharedActivations<'a> {
                 (self.line(row, inner, 0, values.len()), self.line(row, inner, 1, values.len()))
             };
             for ((high, low), &value) in high.iter_mut().zip(low).zip(values) {
-                let whole = lanes::round(value * inverse);
-                // The low digit is signed, so the high one is rounded, not cut.
-                *high = ((whole + 128) >> 8) as u8;
-                *low = whole as u8;
+                [*high, *low] = digits(value * inverse);
             }
         }
     }
@@ -362,6 +359,13 @@ impl<'a> SharedActivations<'a> {
         let place = unsafe { self.scales.part(row * self.scales_per_row + index, 1) };
         place[0] = scale;
     }
+}
+
+/// The nearest integer as two digits of 8 bits. The low one is signed, so the high one is rounded, not cut.
+#[inline(always)]
+pub(crate) fn digits(value: f32) -> [u8; 2] {
+    let whole = lanes::round(value);
+    [((whole + 128) >> 8) as u8, whole as u8]
 }
 
 #[inline(always)]

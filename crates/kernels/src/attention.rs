@@ -12,13 +12,15 @@ mod workspace;
 
 pub(crate) use workspace::WORKSPACE;
 
+use std::ops::Range;
+
 use crate::{
     Cpu,
     activations::{Activations, SharedActivations},
     format::KvFormat,
     isa::{Isa, multiversion},
     kv::{BLOCK_TOKENS, KvCache, part_bytes},
-    queries::Queries,
+    queries::{Queries, QueryFormat},
     spans::{QueryBlock, Spans},
     tile,
 };
@@ -103,9 +105,14 @@ struct Group {
 impl<'a> Task<'a> {
     /// Leaves the result in `work.sums`.
     fn run(&self, work: &mut Workspace<'_>, next: Option<&Self>) {
+        #[cfg(target_arch = "x86_64")]
+        if QueryFormat::of(self.isa, self.cache.format()) == QueryFormat::Int16 {
+            // SAFETY: a `Cpu` has this instruction set only where the machine does, and `attend` has configured tiles.
+            return unsafe { self.run_integers(work, next) };
+        }
         let mut rows = softmax::Rows::new(self.block.rows);
         let queries = self.query_tiles();
-        work.clear_sums();
+        work.clear_sums(self.block.rows);
         for group in self.groups() {
             let blocks = self.blocks_of(&group);
             work.read_scales(self.isa, self.cache, &blocks[..group.blocks]);
@@ -116,12 +123,8 @@ impl<'a> Task<'a> {
                 let (keys, scores) = work.keys(self.isa, self.cache, index, (block, ahead));
                 self.scores(queries, keys, scores);
             }
-            rows.weigh(self.isa, work, (group.blocks, is_scaled(self.cache.format())), |row| {
-                let (from, to) = self.range(row);
-                let last = group.blocks * BLOCK_TOKENS;
-                let within = |position: usize| position.saturating_sub(group.start).min(last);
-                within(from)..within(to)
-            });
+            let shape = (group.blocks, is_scaled(self.cache.format()));
+            rows.weigh(self.isa, work, shape, |row| self.visible(row, &group));
             let ahead = self.keys_after(&group, next);
             let blocks = &blocks[..group.blocks];
             let (values, weights, sums) = work.values(self.isa, self.cache, blocks, &ahead);
@@ -159,16 +162,20 @@ impl<'a> Task<'a> {
         part_bytes(self.cache.format(), self.cache.shape().head_dim)
     }
 
-    /// The keys that are needed after those of `group`: of the next group, or the next unit.
-    fn keys_after(&self, group: &Group, next: Option<&Self>) -> [&'a [u8]; GROUP_BLOCKS] {
+    /// The blocks that are needed after those of `group`, if memory is the limit: of the next group, or the next unit.
+    fn blocks_after(&self, group: &Group, next: Option<&Self>) -> [&'a [u8]; GROUP_BLOCKS] {
         let own = self.groups().find(|later| later.start > group.start).map(|group| (self, group));
         let other = || next.and_then(|next| next.groups().next().map(|group| (next, group)));
         match own.or_else(other) {
-            Some((task, group)) if task.is_bound_by_memory() => task
-                .blocks_of(&group)
-                .map(|block| block.get(..self.part_bytes()).unwrap_or_default()),
+            Some((task, group)) if task.is_bound_by_memory() => task.blocks_of(&group),
             _ => [&[]; GROUP_BLOCKS],
         }
+    }
+
+    /// The keys of these.
+    fn keys_after(&self, group: &Group, next: Option<&Self>) -> [&'a [u8]; GROUP_BLOCKS] {
+        self.blocks_after(group, next)
+            .map(|block| block.get(..self.part_bytes()).unwrap_or_default())
     }
 
     /// The product of queries and the keys of a block, into 32 columns of scores.
@@ -205,12 +212,16 @@ impl<'a> Task<'a> {
         }
     }
 
-    /// Both tiles of queries; the second is another sequence's, or old, unless there are more than 16 rows.
+    /// Both tiles of queries.
     fn query_tiles(&self) -> [&'a [u8]; 2] {
+        self.query_places().map(|index| self.queries.tiles(index, self.head))
+    }
+
+    /// Where both tiles of queries are; the second is the first again unless there are more than 16 rows.
+    fn query_places(&self) -> [usize; 2] {
         let place = &self.spans.places[self.block.span];
         let index = place.tile + self.block.first / tile::ROWS;
-        let second = if self.block.rows > tile::ROWS { index + 1 } else { index };
-        [self.queries.tiles(index, self.head), self.queries.tiles(second, self.head)]
+        [index, if self.block.rows > tile::ROWS { index + 1 } else { index }]
     }
 
     /// What a row sees: positions from the first up to the second.
@@ -222,6 +233,14 @@ impl<'a> Task<'a> {
             Mask::Window(window) => ((position + 1).saturating_sub(window), position + 1),
             Mask::Full => (0, place.position + place.length),
         }
+    }
+
+    /// What a row sees of a group, counted from its start.
+    fn visible(&self, row: usize, group: &Group) -> Range<usize> {
+        let (from, to) = self.range(row);
+        let last = group.blocks * BLOCK_TOKENS;
+        let within = |position: usize| position.saturating_sub(group.start).min(last);
+        within(from)..within(to)
     }
 
     /// Hands the rows on.

@@ -10,7 +10,7 @@ use crate::{
     kv::{BLOCK_TOKENS, HEAD_DIM_MAX, HeadShape, KvCache, Part, SharedLayer},
     linear::Linear,
     norm::{self, RmsNorm},
-    queries::{Queries, SharedQueries},
+    queries::{Queries, QueryFormat, SharedQueries},
     rope::Rope,
     scratch::{HEAD_STRIDE, PANEL_ROWS},
     spans::Spans,
@@ -63,7 +63,7 @@ impl Cpu {
             preparation,
             // Attention takes powers of two instead of e.
             query_scale: scale * std::f32::consts::LOG2_E,
-            queries: queries.shared(),
+            queries: queries.shared(QueryFormat::of(self.isa, cache.format())),
             cache: cache.shared(layer),
             shape,
         };

@@ -1,5 +1,7 @@
 //! Products of tiles for attention: queries with keys, weights with values.
 
+pub(crate) mod planes;
+
 use std::arch::asm;
 
 use crate::tile;

@@ -1,5 +1,7 @@
 //! Scores and weighed sums with AMX tiles.
 
+mod int8;
+
 use crate::{
     amx::{
         Configured,

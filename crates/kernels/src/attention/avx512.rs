@@ -26,7 +26,7 @@ use crate::{
 
 /// Which of the lanes from `start` on lie in the range.
 #[inline(always)]
-fn mask(visible: &Range<usize>, start: usize) -> __mmask16 {
+pub(super) fn mask(visible: &Range<usize>, start: usize) -> __mmask16 {
     if visible.start <= start && start + LANES <= visible.end {
         return !0;
     }

@@ -53,6 +53,12 @@ impl Rows {
         }
     }
 
+    /// The state of each row.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn states(&mut self) -> impl Iterator<Item = &mut State> {
+        self.states.iter_mut().take(self.count)
+    }
+
     /// Divides each row's sums by the sum of its weights.
     pub(super) fn divide(&self, isa: Isa, work: &mut Workspace<'_>) {
         for (row, state) in self.states.iter().enumerate().take(self.count) {

@@ -1,7 +1,7 @@
 //! What a thread works with while it attends.
 
 #[cfg(target_arch = "x86_64")]
-use crate::attention::avx512;
+use crate::{amx::attention::planes, attention::avx512};
 use crate::{
     attention::{GROUP_BLOCKS, GROUP_TOKENS, is_scaled, portable},
     format::KvFormat,
@@ -23,8 +23,14 @@ const WEIGHTS: usize = GROUP_BLOCKS * WEIGHT_BYTES / 4;
 const SUMS: usize = QUERY_ROWS * sum_stride(HEAD_DIM_MAX);
 /// A block of keys, or as many of values as a group has.
 const EXPANDED: usize = GROUP_BLOCKS * tiles_bytes(KvFormat::Bf16, HEAD_DIM_MAX) / 4;
+/// Integer sums of tiles, which become scores or are added to sums.
+#[cfg(target_arch = "x86_64")]
+const PRODUCTS: usize = planes::SUMS;
+#[cfg(not(target_arch = "x86_64"))]
+const PRODUCTS: usize = 0;
 /// f32 words of a thread's buffer.
-pub(crate) const WORKSPACE: usize = SCORES + 2 * GROUP_TOKENS + WEIGHTS + SUMS + EXPANDED;
+pub(crate) const WORKSPACE: usize =
+    SCORES + 2 * GROUP_TOKENS + WEIGHTS + SUMS + PRODUCTS + EXPANDED;
 
 /// f32 from one row of sums to the next: an odd number of cache lines.
 pub(super) const fn sum_stride(head_dim: usize) -> usize {
@@ -43,8 +49,26 @@ pub(super) struct Workspace<'a> {
     weights: &'a mut [u8],
     /// `[32 rows][sum_stride]`.
     sums: &'a mut [f32],
+    products: &'a mut [f32],
     /// bf16 copies of int8 blocks.
     expanded: &'a mut [u8],
+}
+
+/// What attention with integers works with.
+#[cfg(target_arch = "x86_64")]
+pub(super) struct Integers<'w> {
+    /// `[32 rows][SCORE_STRIDE]`.
+    pub(super) scores: &'w mut [f32],
+    pub(super) key_scales: &'w [f32],
+    pub(super) value_scales: &'w [f32],
+    /// `[2 tiles of rows][2 planes][16 rows][GROUP_TOKENS]`.
+    pub(super) weights: &'w mut [u8],
+    /// `[32 rows][sum_stride]`.
+    pub(super) sums: &'w mut [f32],
+    /// Integers, as [`PlaneSums`](planes::PlaneSums) gives them.
+    pub(super) products: &'w mut [f32],
+    /// Values of two blocks side by side: `[head_dim / 16][GROUP_BLOCKS / 2]` tiles.
+    pub(super) values: &'w mut [u8],
 }
 
 /// What the softmax of one row reads and writes.
@@ -64,6 +88,7 @@ impl<'a> Workspace<'a> {
         let (value_scales, rest) = rest.split_at_mut(GROUP_TOKENS);
         let (weights, rest) = rest.split_at_mut(WEIGHTS);
         let (sums, rest) = rest.split_at_mut(SUMS);
+        let (products, rest) = rest.split_at_mut(PRODUCTS);
         let expanded = &mut rest[..EXPANDED];
         Self {
             head_dim,
@@ -72,12 +97,26 @@ impl<'a> Workspace<'a> {
             value_scales,
             weights: bytes_of(weights),
             sums: &mut sums[..QUERY_ROWS * sum_stride(head_dim)],
+            products,
             expanded: bytes_of(expanded),
         }
     }
 
-    pub(super) fn clear_sums(&mut self) {
-        self.sums.fill(0.0);
+    pub(super) fn clear_sums(&mut self, rows: usize) {
+        self.sums[..rows * sum_stride(self.head_dim)].fill(0.0);
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn integers(&mut self) -> Integers<'_> {
+        Integers {
+            scores: self.scores,
+            key_scales: self.key_scales,
+            value_scales: self.value_scales,
+            weights: self.weights,
+            sums: self.sums,
+            products: self.products,
+            values: self.expanded,
+        }
     }
 
     pub(super) fn row_of_sums(&self, row: usize) -> &[f32] {
@@ -172,9 +211,9 @@ impl<'a> Workspace<'a> {
 /// Int8 tiles as bf16 tiles, without their scales.
 fn expand(isa: Isa, from: &[u8], to: &mut [u8], ahead: &[u8]) {
     match isa {
-        // SAFETY: a `Cpu` has these instruction sets only where the machine does.
+        // SAFETY: a `Cpu` has this instruction set only where the machine does.
         #[cfg(target_arch = "x86_64")]
-        Isa::Amx | Isa::Avx512 => unsafe { avx512::expand(from, to, ahead) },
+        Isa::Avx512 => unsafe { avx512::expand(from, to, ahead) },
         _ => portable::expand(isa, from, to),
     }
 }
@@ -191,7 +230,7 @@ fn read_scales(isa: Isa, from: &[u8], to: &mut [f32]) {
 fn expanded_scale(isa: Isa) -> f32 {
     match isa {
         #[cfg(target_arch = "x86_64")]
-        Isa::Amx | Isa::Avx512 => avx512::EXPANDED_SCALE,
+        Isa::Avx512 => avx512::EXPANDED_SCALE,
         _ => 1.0,
     }
 }
