@@ -3,6 +3,7 @@
 mod bench;
 mod chat;
 mod client;
+mod dead;
 mod serve;
 
 use clap::{Parser, Subcommand};
@@ -11,6 +12,7 @@ pub(crate) use self::{
     bench::{BenchCommand, BenchEngineArgs, BenchPerplexityArgs, CaseArg, KvArg, QuantizeArg},
     chat::ChatArgs,
     client::{Connection, InvokeArgs, ListArgs, SubmitArgs, TaskCommand},
+    dead::{DeadCommand, DeadFilter, DeadListArgs, HandleArgs},
     serve::{CheckConfigArgs, ConfigArgs, ServeArgs},
 };
 

@@ -7,6 +7,8 @@ use clap::{
 };
 use types::{ModelName, Priority, TaskId};
 
+use super::DeadCommand;
+
 /// Which server is talked to.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Connection {
@@ -69,6 +71,9 @@ pub(crate) enum TaskCommand {
     Get {
         /// The task.
         id: TaskId,
+        /// Also how earlier attempts failed.
+        #[arg(long)]
+        attempts: bool,
         #[command(flatten)]
         connection: Connection,
     },
@@ -83,6 +88,9 @@ pub(crate) enum TaskCommand {
         connection: Connection,
     },
     List(ListArgs),
+    /// Decide about tasks that used up their attempts: look, replay, discard.
+    #[command(subcommand)]
+    Dead(DeadCommand),
     /// Count the tasks of each model by state, and name the servers that share the store.
     Stats {
         #[command(flatten)]

@@ -1,5 +1,7 @@
 //! `modelyard task`
 
+mod dead;
+
 use std::time::{Duration, Instant};
 
 use adapters::client::{GatewayClient, GatewayError};
@@ -22,9 +24,10 @@ const POLL: Duration = Duration::from_secs(30);
 pub(super) async fn run(command: TaskCommand) -> Result<(), Failure> {
     match command {
         TaskCommand::Submit(args) => submit(args).await,
-        TaskCommand::Get { id, connection } => {
+        TaskCommand::Get { id, attempts, connection } => {
             let client = request::client(&connection)?;
-            output::print_value(&told(client.get::<TaskView>(&format!("/tasks/{id}")).await)?)
+            let path = format!("/tasks/{id}{}", if attempts { "?attempts=true" } else { "" });
+            output::print_value(&told(client.get::<TaskView>(&path).await)?)
         }
         TaskCommand::Wait { id, timeout, connection } => {
             let client = request::client(&connection)?;
@@ -34,6 +37,7 @@ pub(super) async fn run(command: TaskCommand) -> Result<(), Failure> {
             let client = request::client(&args.connection)?;
             output::print_value(&told(client.get::<TaskPage>(&list_path(&args)).await)?)
         }
+        TaskCommand::Dead(command) => dead::run(command).await,
         TaskCommand::Stats { connection } => {
             let client = request::client(&connection)?;
             let path = "/api/native/v1/tasks/stats";

@@ -15,6 +15,8 @@ fn help_teaches() {
         ("help-task-submit", &["task", "submit"]),
         ("help-task-wait", &["task", "wait"]),
         ("help-task-list", &["task", "list"]),
+        ("help-task-dead", &["task", "dead"]),
+        ("help-task-dead-replay", &["task", "dead", "replay"]),
     ] {
         let args = [command, &["--help"]].concat();
         let outcome = Desk::new().run(&args);
@@ -34,6 +36,8 @@ fn bad_usage_ends_with_64_and_a_way_on() {
         &["serve", "--port", "1", "--listen", "127.0.0.1:1"],
         &["task", "get", "7"],
         &["task", "list", "--state", "done"],
+        &["task", "dead", "replay"],
+        &["task", "dead", "replay", "--all", "--error-code", "provider"],
     ] {
         let outcome = Desk::new().run(args);
         assert_eq!(outcome.status, Some(64), "{args:?}: {}", outcome.err);
