@@ -17,7 +17,10 @@ use http::{
 };
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
+    client::legacy::{
+        Client,
+        connect::{HttpConnector, dns::GaiResolver},
+    },
     rt::{TokioExecutor, TokioTimer},
 };
 use parking_lot::Mutex;
@@ -120,7 +123,7 @@ impl HttpClient {
     /// The TLS library refused its own defaults.
     pub fn new() -> io::Result<Self> {
         static CONNECTOR: LazyLock<Result<HttpsConnector<HttpConnector>, String>> =
-            LazyLock::new(|| connector().map_err(|error| error.to_string()));
+            LazyLock::new(|| connector(GaiResolver::new()).map_err(|error| error.to_string()));
         let connector = CONNECTOR.clone().map_err(io::Error::other)?;
         let tls = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
@@ -196,8 +199,8 @@ fn without_user(host: &Authority) -> &str {
     host.as_str().rsplit_once('@').map_or(host.as_str(), |(_, host)| host)
 }
 
-fn connector() -> io::Result<HttpsConnector<HttpConnector>> {
-    let mut http = HttpConnector::new();
+pub(crate) fn connector<R>(resolver: R) -> io::Result<HttpsConnector<HttpConnector<R>>> {
+    let mut http = HttpConnector::new_with_resolver(resolver);
     http.enforce_http(false);
     http.set_connect_timeout(Some(CONNECT_TIMEOUT));
     http.set_keepalive(Some(Duration::from_secs(60)));

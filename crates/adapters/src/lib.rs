@@ -4,6 +4,7 @@
 //! concurrency limit and no health of its own; whoever calls brings those.
 
 pub mod client;
+pub mod webhook;
 
 mod deadline;
 mod headers;

@@ -22,6 +22,10 @@ pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key
 pub const NOT_BEGUN: HeaderName = HeaderName::from_static("x-not-begun");
 /// On an error of a worker: the slug of the error table.
 pub const ERROR_CODE: HeaderName = HeaderName::from_static("x-error-code");
+/// Who is told when a task ends.
+pub const WEBHOOK_URL: HeaderName = HeaderName::from_static("x-webhook-url");
+/// The ends that the webhook is told of, with commas between; all of them without it.
+pub const WEBHOOK_EVENTS: HeaderName = HeaderName::from_static("x-webhook-events");
 /// W3C trace context.
 pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 

@@ -117,10 +117,9 @@ fn model_paths() -> Map<String, Value> {
     ])
 }
 
-fn task_paths() -> Map<String, Value> {
-    let view = |codes: &[u16]| with_errors(codes, "200", schema("The task.", "TaskView"));
-    let mut submit = call_parameters("model");
-    submit.extend([
+fn task_submission() -> Value {
+    let mut parameters = call_parameters("model");
+    parameters.extend([
         query("route", "Another route than the default one.", json!({"type": "string"})),
         query(
             "start_after",
@@ -128,15 +127,21 @@ fn task_paths() -> Map<String, Value> {
             json!({"type": "number", "minimum": 0, "maximum": 100_000_000}),
         ),
         reference("idempotency-key"),
+        reference("x-webhook-url"),
+        reference("x-webhook-events"),
     ]);
-    let submit = json!({
+    json!({
         "tags": ["tasks"],
         "summary": "Submit a task",
         "description": "Answered once the task is on disk; it then reaches exactly one final state.",
-        "parameters": submit,
+        "parameters": parameters,
         "requestBody": {"required": true, "content": {"application/json": {"schema": {}}}},
         "responses": with_errors(&[400, 404, 409, 413, 422, 503], "202", schema("It is queued.", "TaskAccepted")),
-    });
+    })
+}
+
+fn task_paths() -> Map<String, Value> {
+    let view = |codes: &[u16]| with_errors(codes, "200", schema("The task.", "TaskView"));
     let list = json!({
         "tags": ["tasks"],
         "summary": "List tasks, newest first",
@@ -179,7 +184,7 @@ fn task_paths() -> Map<String, Value> {
     Map::from_iter([
         ("/api/native/v1/tasks/stats".into(), json!({"get": task_stats()})),
         ("/tasks".into(), json!({"get": list})),
-        ("/tasks/{model}".into(), json!({"post": submit})),
+        ("/tasks/{model}".into(), json!({"post": task_submission()})),
         ("/tasks/{id}".into(), json!({"get": get, "delete": on_task("Cancel a task")})),
         ("/tasks/{id}/cancel".into(), json!({"post": on_task("Cancel a task")})),
         (
@@ -240,6 +245,8 @@ fn parameters() -> Value {
         "x-priority": header("x-priority", "The class it waits in.", json!({"type": "string", "enum": ["low", "normal", "high"]})),
         "x-tenant": header("x-tenant", "Whose call it is.", name),
         "x-request-id": header("x-request-id", "Ties log lines together; echoed.", json!({"type": "string", "pattern": "^[!-~]{1,128}$"})),
+        "x-webhook-url": header("x-webhook-url", "Who is told when the task ends.", json!({"type": "string", "format": "uri", "maxLength": 2048})),
+        "x-webhook-events": header("x-webhook-events", "The ends that it is told of, with commas between; beside x-webhook-url only.", json!({"type": "string", "pattern": "^(completed|failed|cancelled|dead)(,(completed|failed|cancelled|dead))*$"})),
         "idempotency-key": header("idempotency-key", "The same key and body give the same task.", json!({"type": "string", "pattern": "^[!-~]{1,255}$"})),
     })
 }

@@ -4,7 +4,7 @@ pub(crate) mod dead_letters;
 
 use std::{convert::Infallible, str::FromStr, time::Duration};
 
-use ::tasks::{Submission, TaskEvent, TaskFilter};
+use ::tasks::{Submission, TaskEvent, TaskFilter, Webhook};
 use api::{
     headers,
     task::{TaskAccepted, TaskPage, TaskStats, TaskView},
@@ -21,7 +21,7 @@ use axum::{
 use futures_util::{Stream, StreamExt};
 use http::{HeaderMap, StatusCode, header};
 use tokio::time::Instant;
-use types::{ErrorCode, TaskId};
+use types::{ErrorCode, TaskId, WebhookEvent};
 
 use crate::{
     Gateway,
@@ -69,6 +69,7 @@ pub(crate) async fn submit(
         idempotency_key,
         deadline: context.deadline.map(|at| at.saturating_duration_since(Instant::now())),
         start_after,
+        webhook: webhook(&parts.headers)?,
         traceparent: text(headers::TRACEPARENT),
         request_id: text(headers::REQUEST_ID).unwrap_or_default(),
     };
@@ -158,6 +159,31 @@ fn render(event: &TaskEvent) -> Event {
 fn task_id(text: &str) -> Result<TaskId, Failure> {
     text.parse()
         .map_err(|_| Failure::new(ErrorCode::TaskNotFound, format!("task {text} not found")))
+}
+
+/// Who is told of the end: `x-webhook-url`, and `x-webhook-events` for some ends only.
+fn webhook(headers: &HeaderMap) -> Result<Option<Webhook>, Failure> {
+    let events = parsed::<Events>(headers, &headers::WEBHOOK_EVENTS, "a list of ends")?;
+    match (parsed::<String>(headers, &headers::WEBHOOK_URL, "an address")?, events) {
+        (Some(url), events) => {
+            Ok(Some(Webhook { url, events: events.map(|events| events.0).unwrap_or_default() }))
+        }
+        (None, Some(_)) => {
+            let detail = "header x-webhook-events needs x-webhook-url beside it";
+            Err(Failure::new(ErrorCode::InvalidHeader, detail))
+        }
+        (None, None) => Ok(None),
+    }
+}
+
+/// `completed,dead`
+struct Events(Vec<WebhookEvent>);
+
+impl FromStr for Events {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.split(',').map(str::parse).collect::<Result<_, _>>().map(Self)
+    }
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Failure> {

@@ -17,6 +17,7 @@ pub mod clock;
 pub mod dead;
 pub mod documents;
 pub mod lists;
+pub mod notices;
 pub mod restarts;
 pub mod runs;
 pub mod submissions;
@@ -68,6 +69,7 @@ pub fn new_task() -> NewTask {
             ..StoredRequest::default()
         },
         idempotency: None,
+        webhook: None,
         retry: retries(3),
         not_before: None,
         deadline: None,
@@ -171,6 +173,11 @@ macro_rules! task_store_conformance {
                 a_discarded_task_is_forgotten_and_its_key_is_free,
                 only_dead_tasks_can_be_discarded,
                 dead_tasks_are_found_by_the_code_of_their_error,
+            }
+            notices {
+                the_end_of_a_task_with_a_webhook_is_noted_until_it_is_forgotten,
+                each_end_of_a_task_is_a_notice_of_its_own,
+                a_task_that_is_removed_takes_its_notice_along,
             }
             clock {
                 a_delayed_task_is_ready_at_its_moment,

@@ -28,8 +28,8 @@ pub use folder::{Folder, FolderError, NewFile};
 pub use memory::MemoryStore;
 pub use place::Place;
 pub use record::{
-    EndedTask, FailedAttempt, Fence, Idempotency, NewTask, Owner, StoredAnswer, StoredRequest,
-    TaskError, TaskRecord,
+    EndedTask, FailedAttempt, Fence, Idempotency, NewTask, Notice, Owner, StoredAnswer,
+    StoredRequest, TaskError, TaskRecord, Webhook,
 };
 pub use redis::{RedisOptions, RedisStore};
 pub use sqlite::{SqliteOptions, SqliteStore};

@@ -14,8 +14,8 @@ use types::{ModelName, TaskId, Timestamp};
 use self::documents::Documents;
 use crate::{
     Cancelled, Changed, Cursor, Discarded, EndedTask, FailedAttempt, Fence, Finished, Idempotency,
-    Lease, ModelTasks, NewTask, Next, Outcome, Owner, Place, Replayed, Standing, StoreError,
-    Submitted, Swept, TaskFilter, TaskList, TaskRecord, TaskStore,
+    Lease, ModelTasks, NewTask, Next, Notice, Outcome, Owner, Place, Replayed, Standing,
+    StoreError, Submitted, Swept, TaskFilter, TaskList, TaskRecord, TaskStore,
     standing::{Moment, Step, Tick},
 };
 
@@ -41,6 +41,7 @@ struct Kept {
     record: TaskRecord,
     idempotency: Option<Idempotency>,
     attempts: Vec<FailedAttempt>,
+    notices: Vec<Notice>,
 }
 
 impl MemoryStore {
@@ -82,11 +83,17 @@ impl Shelf {
             standing,
             answer: None,
             error: None,
+            webhook: task.webhook,
             progress: None,
             created: task.created,
             updated,
         };
-        let kept = Kept { record, idempotency: task.idempotency, attempts: Vec::new() };
+        let kept = Kept {
+            record,
+            idempotency: task.idempotency,
+            attempts: Vec::new(),
+            notices: Vec::new(),
+        };
         &mut self.records.entry(self.last).or_insert(kept).record
     }
 
@@ -132,7 +139,7 @@ impl Shelf {
 }
 
 fn take(kept: &mut Kept, step: Step, now: Timestamp) {
-    let Kept { record, attempts, .. } = kept;
+    let Kept { record, attempts, notices, .. } = kept;
     attempts.extend(step.failed_attempt(&record.standing, record.updated, now));
     if attempts.len() > FailedAttempt::KEPT_MAX {
         attempts.remove(1);
@@ -140,6 +147,10 @@ fn take(kept: &mut Kept, step: Step, now: Timestamp) {
     record.standing = step.to;
     record.updated = now;
     record.error = step.error.or(record.error.take());
+    if record.webhook.is_some() && record.state().is_terminal() {
+        let attempt = record.standing.attempt;
+        notices.push(Notice { task: record.id, attempt, state: record.state() });
+    }
 }
 
 impl Swept {
@@ -274,6 +285,19 @@ impl TaskStore for MemoryStore {
 
     async fn attempts(&self, id: TaskId) -> Result<Vec<FailedAttempt>, StoreError> {
         Ok(self.shelf().find(id).map(|kept| kept.attempts.clone()).unwrap_or_default())
+    }
+
+    async fn notices(&self, limit: u32) -> Result<Vec<Notice>, StoreError> {
+        let shelf = self.shelf();
+        let all = shelf.records.values().flat_map(|kept| &kept.notices);
+        Ok(all.take(limit as usize).copied().collect())
+    }
+
+    async fn forget_notice(&self, notice: Notice) -> Result<(), StoreError> {
+        if let Some(kept) = self.shelf().find(notice.task) {
+            kept.notices.retain(|known| *known != notice);
+        }
+        Ok(())
     }
 
     async fn get(&self, id: TaskId) -> Result<Option<TaskRecord>, StoreError> {

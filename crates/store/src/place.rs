@@ -72,6 +72,11 @@ impl Place {
         }
     }
 
+    /// The place where a task stands that ended as `state`; `None` if that is no end.
+    pub(crate) fn of_end(state: TaskState) -> Option<Self> {
+        Self::of_state(state).next().filter(|_| state.is_terminal())
+    }
+
     /// Every place that clients see as `state`.
     pub fn of_state(state: TaskState) -> impl Iterator<Item = Self> {
         Self::ALL.into_iter().filter(move |place| place.state() == state)

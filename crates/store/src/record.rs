@@ -5,8 +5,9 @@ use std::time::Duration;
 use api::task::TaskState;
 use bytes::Bytes;
 use policy::task::TaskPolicy;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use types::{ErrorCode, ModelName, Priority, TaskId, Tenant, Timestamp};
+use types::{ErrorCode, ModelName, Priority, TaskId, Tenant, Timestamp, WebhookEvent};
 
 use crate::{Outcome, Place, Standing};
 
@@ -105,6 +106,28 @@ impl Idempotency {
     }
 }
 
+/// Who is told when a task ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Webhook {
+    /// Where a letter is sent.
+    pub url: String,
+    /// The ends that it is told of; empty for all.
+    pub events: Vec<WebhookEvent>,
+}
+
+/// The end of a task whose webhook was not told of it yet. It is written with the end itself, so that
+/// no crash comes between.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Notice {
+    /// The task.
+    pub task: TaskId,
+    /// Attempts begun when it ended; with the state it tells one end from another, where a task
+    /// was replayed.
+    pub attempt: u32,
+    /// How it ended.
+    pub state: TaskState,
+}
+
 /// A task that is to be written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewTask {
@@ -120,6 +143,8 @@ pub struct NewTask {
     pub request: StoredRequest,
     /// Makes the submission repeatable.
     pub idempotency: Option<Idempotency>,
+    /// Who is told when it ends.
+    pub webhook: Option<Webhook>,
     /// How often and when it is tried again.
     pub retry: TaskPolicy,
     /// Not to be begun before this moment.
@@ -164,6 +189,8 @@ pub struct TaskRecord {
     pub answer: Option<StoredAnswer>,
     /// The last error, unless it is completed.
     pub error: Option<TaskError>,
+    /// Who is told when it ends.
+    pub webhook: Option<Webhook>,
     /// Last written progress, 0 to 1.
     pub progress: Option<f64>,
     /// The moment of the submission.

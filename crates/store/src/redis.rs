@@ -17,6 +17,7 @@ mod life;
 mod link;
 mod list;
 mod news;
+mod notices;
 mod queue;
 mod scripts;
 
@@ -38,7 +39,7 @@ use types::{ModelName, TaskId, Timestamp};
 use self::{address::Address, caps::Others, keys::Keys, life::Life, link::Link, scripts::Scripts};
 use crate::{
     Cancelled, CapWish, Cursor, Discarded, Document, DocumentQuery, DocumentStore, EndedTask,
-    FailedAttempt, Fence, Finished, Lease, ModelTasks, NewTask, News, Next, Outcome, Owner,
+    FailedAttempt, Fence, Finished, Lease, ModelTasks, NewTask, News, Next, Notice, Outcome, Owner,
     Replayed, StoreError, Submitted, Swept, TaskFilter, TaskList, TaskRecord, TaskStore,
 };
 
@@ -194,6 +195,14 @@ impl TaskStore for RedisStore {
 
     async fn attempts(&self, id: TaskId) -> Result<Vec<FailedAttempt>, StoreError> {
         self.shared.attempts(id).await
+    }
+
+    async fn notices(&self, limit: u32) -> Result<Vec<Notice>, StoreError> {
+        self.shared.notices(limit).await
+    }
+
+    async fn forget_notice(&self, notice: Notice) -> Result<(), StoreError> {
+        self.shared.forget_notice(notice).await
     }
 
     async fn get(&self, id: TaskId) -> Result<Option<TaskRecord>, StoreError> {

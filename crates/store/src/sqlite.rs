@@ -25,8 +25,8 @@ use self::{
 };
 use crate::{
     Cancelled, Cursor, Discarded, Document, DocumentQuery, DocumentStore, EndedTask, FailedAttempt,
-    Fence, Finished, Lease, ModelTasks, NewTask, Next, Outcome, Owner, Replayed, StoreError,
-    Submitted, Swept, TaskFilter, TaskList, TaskRecord, TaskStore,
+    Fence, Finished, Lease, ModelTasks, NewTask, Next, Notice, Outcome, Owner, Replayed,
+    StoreError, Submitted, Swept, TaskFilter, TaskList, TaskRecord, TaskStore,
 };
 
 /// Where the file is, and how much may go on at once.
@@ -144,6 +144,14 @@ impl TaskStore for SqliteStore {
 
     async fn attempts(&self, id: TaskId) -> Result<Vec<FailedAttempt>, StoreError> {
         self.readers.read(move |connection| ledger::attempts_of(connection, id)).await
+    }
+
+    async fn notices(&self, limit: u32) -> Result<Vec<Notice>, StoreError> {
+        self.readers.read(move |connection| ledger::notices(connection, limit)).await
+    }
+
+    async fn forget_notice(&self, notice: Notice) -> Result<(), StoreError> {
+        self.writer.write(Durability::Relaxed, move |ledger| ledger.forget_notice(notice)).await
     }
 
     async fn get(&self, id: TaskId) -> Result<Option<TaskRecord>, StoreError> {

@@ -8,8 +8,8 @@ use futures_util::stream::{self, BoxStream, StreamExt};
 use types::{ErrorCode, ModelName, Priority, TaskId, Tenant, Timestamp};
 
 use crate::{
-    EndedTask, FailedAttempt, Fence, NewTask, Owner, Place, StoreError, StoredAnswer, TaskError,
-    TaskRecord,
+    EndedTask, FailedAttempt, Fence, NewTask, Notice, Owner, Place, StoreError, StoredAnswer,
+    TaskError, TaskRecord,
 };
 
 /// How a submission went.
@@ -298,6 +298,13 @@ pub trait TaskStore: Send + Sync + 'static {
     /// Reads how earlier attempts of a task failed, in their order: the first and the latest, at most
     /// [`FailedAttempt::KEPT_MAX`]. Empty for a task that is not known.
     async fn attempts(&self, id: TaskId) -> Result<Vec<FailedAttempt>, StoreError>;
+
+    /// Reads at most `limit` ends that webhooks were not told of yet, the oldest first.
+    async fn notices(&self, limit: u32) -> Result<Vec<Notice>, StoreError>;
+
+    /// Forgets an end, because its webhook is told of it or does not care. Sooner or later: it may
+    /// come back after a crash.
+    async fn forget_notice(&self, notice: Notice) -> Result<(), StoreError>;
 
     /// Reads one task.
     async fn get(&self, id: TaskId) -> Result<Option<TaskRecord>, StoreError>;

@@ -18,6 +18,7 @@ use crate::{
     live::Entered,
     service::{STORE_WAIT, Service, report},
     verdict::{self, Answer},
+    webhooks::Receiver,
 };
 
 /// A claimed task that is about to be called.
@@ -29,6 +30,14 @@ pub(crate) struct Attempt {
     call_id: CallId,
 }
 
+/// Who is called, and the place that the call takes.
+pub(crate) enum Callee {
+    /// A model, by way of `dispatch`.
+    Model(Permit),
+    /// Whoever is told of the end of a task.
+    Receiver(Box<Receiver>),
+}
+
 impl Attempt {
     pub(crate) fn new(service: Arc<Service>, lane: Arc<Lane>, record: TaskRecord) -> Self {
         let (id, standing) = (record.id, record.standing);
@@ -38,13 +47,13 @@ impl Attempt {
 
     /// Calls the model and writes how it ended. Ends early, and drops the call, when the task was
     /// cancelled or its lease was lost: then somebody else has decided about it.
-    pub(crate) async fn run(self, permit: Permit) {
+    pub(crate) async fn run(self, to: Callee) {
         let entered = self.service.live.enter(self.fence, self.call_id);
         self.entered(TaskState::Running);
         let outcome = tokio::select! {
             biased;
             () = entered.stopped() => None,
-            outcome = self.call(permit) => Some(outcome),
+            outcome = self.call(to) => Some(outcome),
             () = self.keep_lease() => None,
             () = self.service.put_back.cancelled() => Some(self.not_finished()),
         };
@@ -56,6 +65,9 @@ impl Attempt {
     /// Tells that the task entered a state.
     fn entered(&self, state: TaskState) {
         self.lane.metrics.task_entered(state);
+        if state.is_terminal() && self.record.webhook.is_some() {
+            self.service.ended.notify_one();
+        }
         if state == TaskState::Queued {
             let priority = self.record.standing.priority;
             self.service.queued_again(self.fence.id, &self.lane, priority);
@@ -64,7 +76,14 @@ impl Attempt {
         }
     }
 
-    async fn call(&self, permit: Permit) -> Outcome {
+    async fn call(&self, to: Callee) -> Outcome {
+        match to {
+            Callee::Model(permit) => self.call_model(permit).await,
+            Callee::Receiver(receiver) => receiver.call(&self.record).await,
+        }
+    }
+
+    async fn call_model(&self, permit: Permit) -> Outcome {
         let answer = match self.request() {
             Ok(call) => self.service.dispatcher.call_with(permit, call).await,
             Err(fault) => Err(fault),

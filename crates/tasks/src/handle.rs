@@ -16,6 +16,7 @@ use types::{CallId, ErrorCode, Fault, ModelName, TaskId};
 
 use crate::{
     Recent, Submission, TaskEvent, TaskSettings, caps, clock, events, service::Service, view,
+    webhooks,
 };
 
 /// A store that takes longer than this to write something small is not healthy.
@@ -50,7 +51,7 @@ impl Tasks {
     /// Writes a task. It is on disk when this answers, and will reach exactly one end.
     ///
     /// # Errors
-    /// `model_not_found`, `idempotency_conflict`, `queue_full`, `server_draining`,
+    /// `model_not_found`, `invalid_request` for a webhook that may not be told, `idempotency_conflict`, `queue_full`, `server_draining`,
     /// `store_unavailable`.
     ///
     /// # Cancel safety
@@ -65,6 +66,9 @@ impl Tasks {
         service.dispatcher.check_model(&model)?;
         let spec = service.dispatcher.spec(&model).unwrap_or_default();
         let task = submission.into_task(&spec, &service.settings);
+        if let Some(webhook) = &task.webhook {
+            webhooks::check(service.settings.webhooks.as_ref(), webhook)?;
+        }
         let (task_id, priority) = (task.id, task.priority);
         let due = task.not_before.into_iter().chain(task.deadline).min();
         match service.store.submit(task).await? {
@@ -132,6 +136,7 @@ impl Tasks {
         match self.service.store.cancel(id, clock::now()).await? {
             Cancelled::Now => {
                 self.service.live.cancel(id);
+                self.service.ended.notify_one();
                 self.service.hub.changed(id);
                 let view = self.get(id).await?;
                 self.service.count(&view.model, view.state);

@@ -186,6 +186,7 @@ fn stored(id: TaskId, call: &Call, keep_for: Duration) -> EndedTask {
         priority: Priority::default(),
         request: StoredRequest { body, ..StoredRequest::default() },
         idempotency: None,
+        webhook: None,
         retry: TaskPolicy { attempts_max: 1, backoff: no_wait },
         not_before: None,
         deadline: None,

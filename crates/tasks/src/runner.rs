@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use types::{ErrorCode, Fault};
 
 use crate::{
-    attempt::Attempt,
+    attempt::{Attempt, Callee},
     clock,
     lanes::Lane,
     service::{STORE_WAIT, Service, report},
@@ -118,7 +118,7 @@ impl Runner {
         match self.service.store.claim(&self.lane.model, lease_until, now).await {
             Ok(Some(record)) => {
                 let attempt = Attempt::new(self.service.clone(), self.lane.clone(), record);
-                self.service.attempts.spawn(attempt.run(permit));
+                self.service.attempts.spawn(attempt.run(Callee::Model(permit)));
                 true
             }
             // It was cancelled meanwhile, its deadline passed, or another server took it.

@@ -7,6 +7,7 @@ use store::{Changed, ModelTasks, Place, StoreError, TaskStore};
 use telemetry::metrics::Metrics;
 use tokio::{
     runtime::Handle,
+    sync::Notify,
     time::{sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -19,7 +20,7 @@ use crate::{
     hub::Hub,
     lanes::{Lane, Lanes},
     live::Live,
-    neighbours, recent, runner, sweeper,
+    neighbours, recent, runner, sweeper, webhooks,
 };
 
 /// Wait before a store that failed is asked again.
@@ -36,6 +37,8 @@ pub(crate) struct Service {
     pub(crate) live: Live,
     pub(crate) recent: Recent,
     pub(crate) alarm: Alarm,
+    /// Rings when a task with a webhook may have ended.
+    pub(crate) ended: Notify,
     /// Set once what earlier servers ran has been put back: only then may anything be claimed.
     pub(crate) recovered: CancellationToken,
     /// Set when nothing new is begun any more.
@@ -67,6 +70,7 @@ impl Service {
             hub,
             live: Live::default(),
             alarm: Alarm::default(),
+            ended: Notify::new(),
             recovered: CancellationToken::new(),
             stop: CancellationToken::new(),
             put_back: CancellationToken::new(),
@@ -83,6 +87,9 @@ impl Service {
         if let Some(lane) = self.lanes.get(model) {
             return Some(lane);
         }
+        if *model == ModelName::webhooks() {
+            return self.letters();
+        }
         // Tasks of a model that is not configured any more wait until it is again.
         self.dispatcher.check_model(model).ok()?;
         match self.lanes.open(model, self.metrics.model(model)) {
@@ -92,6 +99,17 @@ impl Service {
             }
             None => self.lanes.get(model),
         }
+    }
+
+    /// The lane of letters to webhooks, opened with its runner; `None` if none are sent.
+    fn letters(self: &Arc<Self>) -> Option<Arc<Lane>> {
+        let (model, webhooks) = (ModelName::webhooks(), self.settings.webhooks.clone()?);
+        let Some(lane) = self.lanes.open(&model, self.metrics.model(&model)) else {
+            return self.lanes.get(&model);
+        };
+        let deliver = webhooks::deliver(self.clone(), lane.clone(), webhooks);
+        self.loops.spawn_on(deliver, &self.runtime);
+        Some(lane)
     }
 
     /// A task was queued; `due` is when time alone changes it.
@@ -122,7 +140,10 @@ impl Service {
         self.live.stop(*id, *attempt);
         match place {
             Place::Ready(priority) => self.arrived(model, *priority, None),
-            place => self.count(model, place.state()),
+            place => {
+                self.count(model, place.state());
+                self.ended.notify_one();
+            }
         }
         self.hub.changed(*id);
     }
@@ -222,6 +243,9 @@ impl Tasks {
         service.recovered.cancel();
         service.loops.spawn(sweeper::run(service.clone()));
         service.loops.spawn(neighbours::hear(service.clone()));
+        if let Some(webhooks) = service.settings.webhooks.clone() {
+            service.loops.spawn(webhooks::announce(service.clone(), webhooks));
+        }
         stop.cancelled().await;
         service.drain().await;
     }

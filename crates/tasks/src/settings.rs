@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use crate::Webhooks;
+
 /// What an operator may set about tasks.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct TaskSettings {
     /// A running task that is not renewed for so long is given to the next; it is renewed three
     /// times as often.
@@ -18,6 +20,8 @@ pub struct TaskSettings {
     pub drain: Duration,
     /// Records of synchronous calls.
     pub recent: RecentSettings,
+    /// How those are told who wait for the end of a task; `None` if nobody is.
+    pub webhooks: Option<Webhooks>,
 }
 
 impl Default for TaskSettings {
@@ -30,6 +34,7 @@ impl Default for TaskSettings {
             answer_bytes_max: 64 << 20,
             drain: Duration::from_secs(30),
             recent: RecentSettings::default(),
+            webhooks: None,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use api::headers;
 use bytes::Bytes;
-use store::{Idempotency, NewTask, StoredRequest};
+use store::{Idempotency, NewTask, StoredRequest, Webhook};
 use types::{ModelName, ModelSpec, Priority, TaskId, Tenant};
 use uuid::Uuid;
 
@@ -31,6 +31,8 @@ pub struct Submission {
     pub deadline: Option<Duration>,
     /// Not to be begun before this long.
     pub start_after: Option<Duration>,
+    /// Who is told when it ends; `None` for the one that the model is configured with.
+    pub webhook: Option<Webhook>,
     /// W3C trace context.
     pub traceparent: Option<String>,
     /// Ties log lines together; empty for none.
@@ -54,6 +56,7 @@ impl Submission {
             priority: self.priority,
             idempotency: self.idempotency_key.map(|key| Idempotency::new(key, &request)),
             request,
+            webhook: self.webhook.or_else(|| default_webhook(spec)),
             retry: (&spec.retry).into(),
             not_before: self.start_after.map(|wait| created.after(wait)),
             deadline: self.deadline.map(|time| created.after(time)),
@@ -62,6 +65,11 @@ impl Submission {
             created,
         }
     }
+}
+
+fn default_webhook(spec: &ModelSpec) -> Option<Webhook> {
+    let url = spec.webhook_url.clone()?;
+    Some(Webhook { url, events: spec.webhook_events.clone() })
 }
 
 fn forwarded(traceparent: Option<String>, request_id: String) -> Vec<(String, String)> {

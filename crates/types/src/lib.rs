@@ -16,7 +16,7 @@ pub use engine::{EngineSpec, KvFormat, Quantize};
 pub use error::{ErrorCode, Fault, Retry, chain};
 pub use ids::{BadId, CallId, TaskId, WorkerId};
 pub use model::{
-    ConfigIssue, HttpMethod, ImageProfile, ModelKind, ModelSpec, Placement, RetrySpec,
+    ConfigIssue, HttpMethod, ImageProfile, ModelKind, ModelSpec, Placement, RetrySpec, WebhookEvent,
 };
 pub use names::{BadName, ModelName, Priority, RequestId, Tenant};
 pub use nearest::nearest;

@@ -96,6 +96,44 @@ impl Default for RetrySpec {
     }
 }
 
+/// An end of a task that a webhook can be told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum WebhookEvent {
+    /// It has its result.
+    Completed,
+    /// It ended with an error that is not tried again.
+    Failed,
+    /// It was cancelled.
+    Cancelled,
+    /// It used up its attempts.
+    Dead,
+}
+
+impl WebhookEvent {
+    /// Every event.
+    pub const ALL: [Self; 4] = [Self::Completed, Self::Failed, Self::Cancelled, Self::Dead];
+
+    /// The word on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Dead => "dead",
+        }
+    }
+}
+
+impl std::str::FromStr for WebhookEvent {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let word = text.trim();
+        let known = Self::ALL.into_iter().find(|event| event.as_str() == word);
+        known.ok_or_else(|| format!("`{word}` is not completed, failed, cancelled or dead"))
+    }
+}
+
 /// One model of the registry: what it is, where it runs, and its limits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -159,6 +197,11 @@ pub struct ModelSpec {
     pub placement: Placement,
     /// Attempts for durable tasks and, for external kinds, calls.
     pub retry: RetrySpec,
+    /// Who is told when a task of this model ends, unless the submission names another; needs
+    /// `webhooks.secrets`.
+    pub webhook_url: Option<String>,
+    /// The ends that `webhook_url` is told of; empty for all.
+    pub webhook_events: Vec<WebhookEvent>,
 
     /// Address of the external API; `${NAME}` is replaced from the environment.
     #[serde(alias = "base_url")]
@@ -212,6 +255,8 @@ impl Default for ModelSpec {
             max_wait_ms: None,
             placement: Placement::default(),
             retry: RetrySpec::default(),
+            webhook_url: None,
+            webhook_events: Vec::new(),
             endpoint: None,
             method: HttpMethod::default(),
             headers: BTreeMap::new(),

@@ -77,6 +77,16 @@ names! {
         "use 1 to 128 visible ASCII characters";
 }
 
+impl ModelName {
+    /// What begins with this is ours; no configured model may.
+    pub const OURS: &str = "modelyard:";
+
+    /// The name under which letters to webhooks wait in the store. Nobody can call it.
+    pub fn webhooks() -> Self {
+        Self("modelyard:webhooks".into())
+    }
+}
+
 impl Default for Tenant {
     /// The tenant of callers that name none.
     fn default() -> Self {

@@ -12,7 +12,7 @@ use types::{ErrorCode, Timestamp};
 
 use crate::{
     NewTask, Outcome, Owner, Place, Standing, StoredAnswer, StoredRequest, TaskError, TaskRecord,
-    standing::Step,
+    Webhook, standing::Step,
 };
 
 /// A hash as it is read.
@@ -66,6 +66,7 @@ pub(super) fn of_new(task: &NewTask, step: &Step, updated: Timestamp) -> Pairs {
         ("content_type", optional(request.content_type.as_ref())),
         ("headers", headers_text(&request.headers)),
         ("key", optional(task.idempotency.as_ref().map(|given| &given.key))),
+        ("webhook", task.webhook.as_ref().map_or_else(Bytes::new, |webhook| text(&json!(webhook)))),
         ("created", text(&task.created.millis())),
         ("progress", Bytes::new()),
     ];
@@ -136,6 +137,7 @@ pub(super) fn record(hash: &Hash) -> Result<Option<TaskRecord>, Unreadable> {
         standing,
         answer: completed.then_some(answer),
         error: if completed { None } else { error(hash) },
+        webhook: webhook(hash)?,
         progress: optional_number(hash, "progress")?,
         created: timestamp(parsed(hash, "created")?),
         updated: timestamp(parsed(hash, "updated")?),
@@ -180,6 +182,12 @@ fn headers(hash: &Hash) -> Result<Vec<(String, String)>, Unreadable> {
         None => Ok(Vec::new()),
         Some(text) => serde_json::from_slice(text).map_err(|_| unreadable(hash, "headers")),
     }
+}
+
+fn webhook(hash: &Hash) -> Result<Option<Webhook>, Unreadable> {
+    let text = hash.get("webhook").filter(|text| !text.is_empty());
+    let read = |text: &Bytes| serde_json::from_slice(text);
+    text.map(read).transpose().map_err(|_| unreadable(hash, "webhook"))
 }
 
 fn error(hash: &Hash) -> Option<TaskError> {

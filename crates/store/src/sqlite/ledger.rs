@@ -2,6 +2,7 @@
 
 mod attempts;
 mod clock;
+mod notices;
 mod queue;
 mod tally;
 mod task;
@@ -13,8 +14,8 @@ use std::path::Path;
 use rusqlite::{Connection, params};
 use types::Timestamp;
 
-pub(super) use self::attempts::of_task as attempts_of;
 use self::tally::Tally;
+pub(super) use self::{attempts::of_task as attempts_of, notices::read as notices};
 use super::{checkpoint, schema, writer::Durability};
 use crate::{ModelTasks, Owner, StoreError};
 

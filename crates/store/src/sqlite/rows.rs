@@ -12,7 +12,7 @@ use types::{ErrorCode, Priority, TaskId, Timestamp};
 use uuid::Uuid;
 
 use super::ledger::from_sql;
-use crate::{Owner, Place, Standing, StoredAnswer, StoredRequest, TaskError, TaskRecord};
+use crate::{Owner, Place, Standing, StoredAnswer, StoredRequest, TaskError, TaskRecord, Webhook};
 
 /// A whole record; the first eleven columns are those of [`standing`].
 macro_rules! select_record {
@@ -21,7 +21,7 @@ macro_rules! select_record {
             "SELECT t.place, t.priority, t.attempt, t.failures, t.attempts_max, t.backoff_ms, \
              t.backoff_ms_max, t.owner, t.due, t.deadline, t.keep_ms, t.id, model.text, tenant.text, t.idempotency_key, t.progress, \
              t.created, t.updated, t.error_code, t.error_detail, r.route, r.content_type, \
-             r.headers, r.body, a.content_type, a.body \
+             r.headers, r.body, a.content_type, a.body, t.webhook \
              FROM task t JOIN name model ON model.id = t.model \
              JOIN name tenant ON tenant.id = t.tenant JOIN request r ON r.seq = t.seq \
              LEFT JOIN answer a ON a.seq = t.seq WHERE ",
@@ -69,6 +69,7 @@ fn record(row: &Row<'_>) -> rusqlite::Result<TaskRecord> {
         standing,
         answer: if completed { answer(row)? } else { None },
         error: if completed { None } else { error(row)? },
+        webhook: webhook(row, 26)?,
         progress: row.get(15)?,
         created: timestamp(row.get(16)?),
         updated: timestamp(row.get(17)?),
@@ -125,6 +126,16 @@ pub(super) fn headers_to_sql(headers: &[(String, String)]) -> rusqlite::Result<O
     }
     let text = serde_json::to_string(headers);
     text.map(Some).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+}
+
+pub(super) fn webhook_to_sql(webhook: Option<&Webhook>) -> rusqlite::Result<Option<String>> {
+    let text = webhook.map(serde_json::to_string).transpose();
+    text.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+}
+
+fn webhook(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Webhook>> {
+    let text = row.get_ref(column)?.as_str_or_null()?;
+    text.map(serde_json::from_str).transpose().map_err(|error| unreadable(column, error))
 }
 
 pub(super) fn duration_to_sql(duration: Duration) -> i64 {

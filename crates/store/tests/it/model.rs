@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use policy::{backoff::Backoff, task::TaskPolicy};
 use proptest::prelude::*;
 use store::{
-    Fence, MemoryStore, NewTask, Outcome, RedisOptions, RedisStore, Submitted, TaskFilter,
-    TaskStore,
+    Fence, MemoryStore, NewTask, Notice, Outcome, RedisOptions, RedisStore, Submitted, TaskFilter,
+    TaskStore, Webhook,
     conformance::{Fixture, answered, at, keyed, new_task, raised},
 };
 use types::{Priority, TaskId, Timestamp};
@@ -96,6 +96,7 @@ impl Pair<'_> {
                     created: now,
                     ..new_task()
                 };
+                task.webhook = (body == 1).then(|| Webhook { url: "u".into(), events: vec![] });
                 task.request.body = vec![body].into();
                 let task = key.map_or(task.clone(), |key| keyed(task, &key.to_string()));
                 if both!(self, submit(task)) == Submitted::New {
@@ -173,6 +174,12 @@ impl Pair<'_> {
     async fn compare(&self) {
         both!(self, stats());
         both!(self, list(&TaskFilter::default(), None, 1000));
+        let order = |notice: &Notice| (notice.task, notice.attempt, notice.state.as_str());
+        let mut expected = self.memory.notices(1000).await.unwrap();
+        let mut found = self.store.notices(1000).await.unwrap();
+        expected.sort_unstable_by_key(order);
+        found.sort_unstable_by_key(order);
+        assert_eq!(found, expected);
         for task in &self.tasks {
             both!(self, get(*task));
             both!(self, attempts(*task));

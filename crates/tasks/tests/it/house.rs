@@ -198,6 +198,7 @@ impl House {
             idempotency_key: None,
             deadline: None,
             start_after: None,
+            webhook: None,
             traceparent: None,
             request_id: String::new(),
         }

@@ -12,8 +12,8 @@ use api::task::TaskState;
 use async_trait::async_trait;
 use store::{
     Cancelled, Cursor, Discarded, EndedTask, FailedAttempt, Fence, Finished, Lease, MemoryStore,
-    ModelTasks, NewTask, Next, Outcome, Owner, Replayed, SqliteOptions, SqliteStore, StoreError,
-    Submitted, Swept, TaskFilter, TaskList, TaskRecord, TaskStore,
+    ModelTasks, NewTask, Next, Notice, Outcome, Owner, Replayed, SqliteOptions, SqliteStore,
+    StoreError, Submitted, Swept, TaskFilter, TaskList, TaskRecord, TaskStore,
 };
 use tasks::TaskSettings;
 use types::{ErrorCode, ModelName, TaskId, Timestamp};
@@ -183,6 +183,12 @@ impl TaskStore for Failing {
     }
     async fn attempts(&self, id: TaskId) -> Result<Vec<FailedAttempt>, StoreError> {
         self.store.attempts(id).await
+    }
+    async fn notices(&self, limit: u32) -> Result<Vec<Notice>, StoreError> {
+        self.store.notices(limit).await
+    }
+    async fn forget_notice(&self, notice: Notice) -> Result<(), StoreError> {
+        self.store.forget_notice(notice).await
     }
     async fn get(&self, id: TaskId) -> Result<Option<TaskRecord>, StoreError> {
         self.store.get(id).await

@@ -14,3 +14,4 @@ mod lives;
 mod recent;
 mod running;
 mod stopping;
+mod webhooks;

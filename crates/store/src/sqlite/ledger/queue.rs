@@ -194,9 +194,9 @@ impl Ledger {
             .prepare_cached(
                 "INSERT INTO task (id, model, tenant, place, priority, attempt, failures, \
                  attempts_max, backoff_ms, backoff_ms_max, owner, due, deadline, keep_ms, created, updated, error_code, \
-                 error_detail, idempotency_key, request_hash) VALUES \
+                 error_detail, idempotency_key, request_hash, webhook) VALUES \
                  (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, \
-                 ?20)",
+                 ?20, ?21)",
             )?
             .execute(params![
                 task.id.uuid().as_bytes(),
@@ -219,6 +219,7 @@ impl Ledger {
                 step.error.as_ref().map(|error| &error.detail),
                 key,
                 hash,
+                rows::webhook_to_sql(task.webhook.as_ref())?,
             ])?;
         Ok(self.connection.last_insert_rowid())
     }

@@ -16,13 +16,15 @@ pub(super) struct Entry {
     pub(super) id: TaskId,
     pub(super) model: NameId,
     pub(super) standing: Standing,
+    /// Whether somebody is told of its end.
+    has_webhook: bool,
 }
 
 /// The columns of an [`Entry`], in the order in which it reads them.
 macro_rules! entry_columns {
     () => {
         "place, priority, attempt, failures, attempts_max, backoff_ms, backoff_ms_max, owner, due, \
-         deadline, keep_ms, seq, id, model"
+         deadline, keep_ms, seq, id, model, webhook IS NOT NULL"
     };
 }
 pub(super) use entry_columns;
@@ -39,7 +41,13 @@ pub(super) const BY_ID: &str = concat!("SELECT ", entry_columns!(), " FROM task 
 impl Entry {
     pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         let standing = rows::standing(row)?;
-        Ok(Self { standing, seq: row.get(11)?, id: rows::id(row, 12)?, model: row.get(13)? })
+        Ok(Self {
+            standing,
+            seq: row.get(11)?,
+            id: rows::id(row, 12)?,
+            model: row.get(13)?,
+            has_webhook: row.get(14)?,
+        })
     }
 
     pub(super) const fn at(&self, now: Timestamp) -> Moment {
@@ -88,6 +96,9 @@ impl Ledger {
                 )?
                 .execute(params![entry.seq, error.code.slug(), error.detail])?;
         }
+        if entry.has_webhook && place.state().is_terminal() {
+            self.keep_notice(entry, &step.to)?;
+        }
         self.tally.left(entry.model, entry.standing.place);
         self.tally.arrived(entry.model, place);
         Ok(())
@@ -100,6 +111,7 @@ impl Ledger {
             "DELETE FROM request WHERE seq = ?1",
             "DELETE FROM answer WHERE seq = ?1",
             "DELETE FROM attempt WHERE seq = ?1",
+            "DELETE FROM notice WHERE seq = ?1",
         ] {
             self.connection.prepare_cached(delete)?.execute(params![entry.seq])?;
         }
