@@ -25,6 +25,7 @@ mod settings;
 mod show;
 mod toml_file;
 mod tree;
+mod webhooks;
 
 use std::path::PathBuf;
 
@@ -37,7 +38,9 @@ pub use self::{
     flags::Flags,
     issue::{Issue, Issues},
     registry::write_builtin,
-    settings::{ListenAddress, ServerSettings, Settings, StoreSettings, WorkerSettings},
+    settings::{
+        ListenAddress, ServerSettings, Settings, StoreSettings, WebhooksSettings, WorkerSettings,
+    },
     show::Shown,
 };
 

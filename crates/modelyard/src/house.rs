@@ -9,13 +9,14 @@ use std::{
     time::SystemTime,
 };
 
+use adapters::webhook::WebhookSender;
 use api::worker::Address;
 use control::{Control, ControlSettings};
 use deploy::Local;
 use dispatch::Dispatcher;
 use fleet::{Availability, Fleet, FleetSettings};
 use gateway::{Gateway, GatewaySettings, Inner, Server};
-use tasks::{RecentSettings, TaskSettings, Tasks};
+use tasks::{RecentSettings, TaskSettings, Tasks, Webhooks};
 use telemetry::metrics::Metrics;
 use tokio::task::JoinHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -24,7 +25,7 @@ use uuid::Uuid;
 
 use crate::{
     VERSION,
-    config::{Settings, SyncCalls},
+    config::{Settings, SyncCalls, WebhooksSettings},
     listen::{self, Door, ListenError, SocketFile},
     run_dir::RunDir,
     signals::Stop,
@@ -111,7 +112,7 @@ impl House {
         let dispatcher = Dispatcher::new(fleet.clone(), metrics.clone(), end.clone());
         let store = open_store(&settings).await?;
         let tasks =
-            Tasks::new(store, dispatcher.clone(), metrics.clone(), task_settings(&settings));
+            Tasks::new(store, dispatcher.clone(), metrics.clone(), task_settings(&settings)?);
         fleet.listen(Box::new(tasks.clone()));
         let (local, local_service) =
             Local::new().map_err(|error| system("prepare to start processes", error))?;
@@ -289,17 +290,25 @@ const fn system(what: &'static str, source: io::Error) -> HouseError {
     HouseError::System { what, source }
 }
 
-fn task_settings(settings: &Settings) -> TaskSettings {
+fn task_settings(settings: &Settings) -> Result<TaskSettings, HouseError> {
     let recent = RecentSettings {
         calls_max: settings.store.recent_max,
         stored: settings.store.sync_calls == SyncCalls::Stored,
         ..RecentSettings::default()
     };
-    TaskSettings {
+    let webhooks = settings.webhooks.as_ref().map(webhooks).transpose()?;
+    Ok(TaskSettings {
+        webhooks,
         lease: settings.workers.lease,
         keep_for: settings.store.result_ttl,
         drain: settings.server.drain,
         recent,
         ..TaskSettings::default()
-    }
+    })
+}
+
+fn webhooks(settings: &WebhooksSettings) -> Result<Webhooks, HouseError> {
+    let sender = WebhookSender::new(settings.letters.clone())
+        .map_err(|error| system("set up TLS for webhooks", error))?;
+    Ok(Webhooks { sender, retry: (&settings.retry).into() })
 }

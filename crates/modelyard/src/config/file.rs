@@ -18,6 +18,8 @@ pub(super) struct ConfigToml {
     pub(super) log: LogToml,
     /// What all workers have in common.
     pub(super) workers: WorkersToml,
+    /// How those are told who wait for the end of a task; see docs/operations.md.
+    pub(super) webhooks: WebhooksToml,
     /// The registry, one table per model: `[models.NAME]`.
     ///
     /// Without any, the built-in registry is served: `local-echo`, `modelyard-demo`, `digits`,
@@ -176,6 +178,44 @@ impl Default for WorkersToml {
             default_max_concurrency: None,
             python: None,
             gpus: None,
+        }
+    }
+}
+
+/// `[webhooks]`
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct WebhooksToml {
+    /// Keys with which letters are signed, one or a list: `whsec_` and 24 to 64 bytes in base64. Each
+    /// letter is signed with all of them, so that receivers can change from one to the next. Without
+    /// any, no webhooks are sent.
+    #[serde(deserialize_with = "one_or_many")]
+    pub(super) secrets: Vec<String>,
+    /// The only origins that may be told, one or a list, for example `https://hooks.example`,
+    /// `https://*.corp.example` or `http://127.0.0.1:9000`. Default: every `https` server on a public
+    /// address.
+    #[serde(deserialize_with = "one_or_many")]
+    pub(super) allow: Vec<String>,
+    /// How often a letter is tried before it is a dead letter.
+    pub(super) attempts_max: u32,
+    /// Wait before the second try, in seconds; it doubles with every further one.
+    pub(super) backoff_seconds: f64,
+    /// The longest wait between tries, in seconds.
+    pub(super) backoff_seconds_max: f64,
+    /// Longest time for one try, in seconds.
+    pub(super) timeout_seconds: f64,
+}
+
+impl Default for WebhooksToml {
+    fn default() -> Self {
+        Self {
+            secrets: Vec::new(),
+            allow: Vec::new(),
+            // With these waits a receiver may be away for three hours.
+            attempts_max: 12,
+            backoff_seconds: 5.0,
+            backoff_seconds_max: 3600.0,
+            timeout_seconds: 15.0,
         }
     }
 }

@@ -12,6 +12,7 @@ use super::{
     paths::Bases,
     settings::{ServerSettings, Settings, StoreSettings, WorkerSettings},
     tree::{Source, Tree},
+    webhooks,
 };
 
 const MEBIBYTE: usize = 1024 * 1024;
@@ -31,11 +32,13 @@ pub(super) fn settings(
     let log = log(config, judge);
     let workers = workers(config, judge);
     models(config, judge);
+    let webhooks = webhooks::webhooks(config, judge);
     Settings {
         server,
         store,
         log,
         workers,
+        webhooks,
         models: config.models.clone(),
         config_dir: bases.config_dir().to_owned(),
         data_dir,
@@ -160,6 +163,11 @@ fn is_token(text: &str, judge: &mut Judge<'_>) -> bool {
 fn models(config: &mut ConfigToml, judge: &mut Judge<'_>) {
     for (name, spec) in &mut config.models {
         let model = KeyPath::dotted("models").join(name.as_str());
+        if name.as_str().starts_with(ModelName::OURS) {
+            let problem =
+                format!("names that begin with `{}` are the program's own", ModelName::OURS);
+            judge.refuse(&model, problem, "choose another name");
+        }
         spec.max_concurrency = spec.max_concurrency.or(config.workers.default_max_concurrency);
         if spec.kind == ModelKind::Llm {
             suit_language_model(spec, &model, judge.tree);

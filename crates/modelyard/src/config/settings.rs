@@ -2,9 +2,10 @@
 
 use std::{collections::BTreeMap, fmt, path::PathBuf, str::FromStr, time::Duration};
 
+use adapters::webhook::WebhookSettings;
 use api::worker::Address;
 use telemetry::log::LogSettings;
-use types::{ModelName, ModelSpec};
+use types::{ModelName, ModelSpec, RetrySpec};
 
 use super::file::SyncCalls;
 
@@ -111,6 +112,15 @@ pub struct WorkerSettings {
     pub gpus: Option<Vec<String>>,
 }
 
+/// `[webhooks]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct WebhooksSettings {
+    /// Who may be told, and how letters are signed.
+    pub letters: WebhookSettings,
+    /// How often a letter is tried.
+    pub retry: RetrySpec,
+}
+
 /// Everything that the server runs on. Paths are absolute.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
@@ -122,6 +132,8 @@ pub struct Settings {
     pub log: LogSettings,
     /// What all workers have in common.
     pub workers: WorkerSettings,
+    /// How those are told who wait for the end of a task; `None` if nobody is.
+    pub webhooks: Option<WebhooksSettings>,
     /// The registry. `max_concurrency` and `workdir` are filled in; `python` is not, because the
     /// search for an interpreter tells a model's own choice from the common one.
     pub models: BTreeMap<ModelName, ModelSpec>,

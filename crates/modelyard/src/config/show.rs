@@ -53,11 +53,14 @@ pub(super) fn lines(config: &ConfigToml, tree: &Tree, shown: Shown) -> String {
 
 /// A value that may be shown to whoever looks over a shoulder.
 fn masked(key: &KeyPath, value: &Value) -> Value {
+    if let Value::Array(values) = value {
+        return Value::Array(values.iter().map(|value| masked(key, value)).collect());
+    }
     let Value::String(text) = value else { return value.clone() };
     let keys = key.keys();
     let parent = keys.len().checked_sub(2).and_then(|at| keys.get(at)).map(String::as_str);
-    let is_secret =
-        matches!(key.last(), "api_key" | "join_token") || matches!(parent, Some("headers" | "env"));
+    let is_secret = matches!(key.last(), "api_key" | "join_token" | "secrets" | "webhook_url")
+        || matches!(parent, Some("headers" | "env"));
     // A reference to a variable tells nothing.
     if is_secret && !text.contains("${") {
         return Value::String("…".into());

@@ -1,5 +1,7 @@
 //! Stories of configurations: what is written where, and what comes of it.
 
+mod webhooks;
+
 use std::{fs, path::Path, time::Duration};
 
 use tempfile::TempDir;
