@@ -131,14 +131,88 @@ pub struct AttemptView {
     pub error: String,
 }
 
-/// What was done to one page of dead letters.
+/// What was done to a page of tasks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct DeadLettersHandled {
-    /// How many were replayed, or discarded.
+pub struct PageHandled {
+    /// How many were cancelled, replayed or discarded.
     pub handled: u64,
     /// Give it back as `?cursor=` to go on; absent after the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_cursor: Option<String>,
+}
+
+/// Body of `POST /tasks`: many submissions, each for itself.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BulkSubmission {
+    /// What is submitted, at most 1,000.
+    pub tasks: Vec<BulkTask>,
+}
+
+/// One of many submissions.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BulkTask {
+    /// The model to call.
+    pub model: String,
+    /// What is sent to it, verbatim.
+    #[schema(value_type = serde_json::Value)]
+    pub payload: Box<RawValue>,
+    /// Another route than the default one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub route: Option<String>,
+    /// Makes this submission repeatable.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<String>,
+    /// The class it waits in; without it that of the header.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub priority: Option<Priority>,
+    /// Worthless after so many milliseconds; without it what the header says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deadline_ms: Option<u64>,
+    /// Seconds to wait before it may run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_after: Option<f64>,
+}
+
+/// `202` of `POST /tasks`.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct BulkAnswer {
+    /// How many are on disk.
+    pub accepted: usize,
+    /// How many are not.
+    pub refused: usize,
+    /// How it went with each, in the order of the request.
+    pub tasks: Vec<BulkOutcome>,
+}
+
+/// How one of many submissions went.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(untagged)]
+pub enum BulkOutcome {
+    /// It is on disk.
+    Accepted(TaskAccepted),
+    /// Nothing was written.
+    Refused(Refusal),
+}
+
+/// Why one of many was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Refusal {
+    /// Slug of the error table.
+    pub error_code: String,
+    /// Words for the client.
+    pub detail: String,
+}
+
+/// Body of `POST /api/native/v1/tasks/cancel`.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BulkCancel {
+    /// The tasks, at most 1,000. Those that have ended or are unknown are left out.
+    #[schema(value_type = Vec<String>)]
+    pub ids: Vec<TaskId>,
 }
 
 /// `GET /tasks`.

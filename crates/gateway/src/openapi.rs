@@ -4,11 +4,15 @@
 //! that pass through verbatim, so there is little to derive, and the document stays readable. The
 //! schemas are derived from the types of `api`.
 
+mod bulk;
 mod dead_letters;
 
 use api::{
     Problem,
-    task::{DeadLettersHandled, TaskAccepted, TaskPage, TaskStats, TaskView},
+    task::{
+        BulkAnswer, BulkCancel, BulkSubmission, PageHandled, TaskAccepted, TaskPage, TaskStats,
+        TaskView,
+    },
 };
 use serde_json::{Map, Value, json};
 use types::ErrorCode;
@@ -20,10 +24,13 @@ use crate::{catalog, health};
 #[openapi(components(schemas(
     Problem,
     TaskAccepted,
+    BulkSubmission,
+    BulkAnswer,
+    BulkCancel,
     TaskView,
     TaskPage,
     TaskStats,
-    DeadLettersHandled,
+    PageHandled,
     catalog::ModelList,
     catalog::ModelCard,
     health::Health
@@ -183,7 +190,8 @@ fn task_paths() -> Map<String, Value> {
     });
     Map::from_iter([
         ("/api/native/v1/tasks/stats".into(), json!({"get": task_stats()})),
-        ("/tasks".into(), json!({"get": list})),
+        ("/api/native/v1/tasks/cancel".into(), json!({"post": bulk::cancel()})),
+        ("/tasks".into(), json!({"get": list, "post": bulk::submit()})),
         ("/tasks/{model}".into(), json!({"post": task_submission()})),
         ("/tasks/{id}".into(), json!({"get": get, "delete": on_task("Cancel a task")})),
         ("/tasks/{id}/cancel".into(), json!({"post": on_task("Cancel a task")})),

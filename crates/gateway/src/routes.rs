@@ -2,7 +2,7 @@
 
 use crate::{
     Gateway, catalog, health, invoke, nowhere, openai, operations, passage, static_files,
-    tasks::{self, dead_letters},
+    tasks::{self, bulk, dead_letters},
 };
 use axum::{
     Router,
@@ -74,12 +74,13 @@ fn ours(gateway: Gateway) -> Router {
     Router::new()
         .route("/invoke/{model}", post(invoke::invoke))
         .route("/invoke/{model}/{*route}", any(passage::pass))
-        .route("/tasks", get(tasks::list))
+        .route("/tasks", get(tasks::list).post(bulk::submit))
         .route("/tasks/{name}", post(tasks::submit).get(tasks::get).delete(tasks::cancel))
         .route("/tasks/{id}/cancel", post(tasks::cancel))
         .route("/tasks/{id}/retry", post(tasks::retry))
         .route("/tasks/{id}/events", get(tasks::events))
         .route("/api/native/v1/tasks/stats", get(tasks::stats))
+        .route("/api/native/v1/tasks/cancel", post(bulk::cancel))
         .route("/api/native/v1/dead-letters", get(dead_letters::list))
         .route("/api/native/v1/dead-letters/replay", post(dead_letters::replay_all))
         .route("/api/native/v1/dead-letters/discard", post(dead_letters::discard_all))

@@ -1,5 +1,6 @@
 //! `/tasks`: durable work, submitted now and answered later.
 
+pub(crate) mod bulk;
 pub(crate) mod dead_letters;
 
 use std::{convert::Infallible, str::FromStr, time::Duration};
@@ -218,10 +219,18 @@ struct Seconds(Duration);
 impl FromStr for Seconds {
     type Err = &'static str;
     fn from_str(text: &str) -> Result<Self, &'static str> {
-        let seconds = text.parse::<f64>().ok().filter(|seconds| (0.0..1e9).contains(seconds));
-        seconds
-            .map(|seconds| Self(Duration::from_secs_f64(seconds)))
-            .ok_or("it must be a number of seconds, 0 or more")
+        text.parse().unwrap_or(f64::NAN).try_into()
+    }
+}
+
+impl TryFrom<f64> for Seconds {
+    type Error = &'static str;
+    fn try_from(seconds: f64) -> Result<Self, &'static str> {
+        if (0.0..1e9).contains(&seconds) {
+            Ok(Self(Duration::from_secs_f64(seconds)))
+        } else {
+            Err("it must be a number of seconds, 0 or more")
+        }
     }
 }
 

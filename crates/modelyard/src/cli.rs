@@ -11,7 +11,7 @@ use clap::{Parser, Subcommand};
 pub(crate) use self::{
     bench::{BenchCommand, BenchEngineArgs, BenchPerplexityArgs, CaseArg, KvArg, QuantizeArg},
     chat::ChatArgs,
-    client::{Connection, InvokeArgs, ListArgs, SubmitArgs, TaskCommand},
+    client::{CancelArgs, Connection, InvokeArgs, ListArgs, SubmitArgs, TaskCommand},
     dead::{DeadCommand, DeadFilter, DeadListArgs, HandleArgs},
     serve::{CheckConfigArgs, ConfigArgs, ServeArgs},
 };

@@ -99,7 +99,7 @@ pub async fn submit(store: &dyn TaskStore, task: NewTask) -> TaskId {
 
 /// Claims the next task of [`model`] with a lease of one second.
 pub async fn claim(store: &dyn TaskStore, now: Timestamp) -> Option<TaskRecord> {
-    store.claim(&model(), now.after(Duration::from_secs(1)), now).await.unwrap()
+    store.claim(&model(), 1, now.after(Duration::from_secs(1)), now).await.unwrap().pop()
 }
 
 /// Claims the next task of [`model`], which must exist, and gives its fence.
@@ -145,6 +145,7 @@ macro_rules! task_store_conformance {
                 a_task_is_claimed_once,
                 a_peek_tells_whose_turn_it_is,
                 a_claim_takes_only_its_model,
+                several_are_claimed_together,
                 an_answer_is_kept_byte_for_byte,
                 a_failed_task_is_not_tried_again,
                 a_task_is_tried_again_until_it_is_dead,

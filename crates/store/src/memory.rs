@@ -5,6 +5,7 @@ mod documents;
 
 use std::{
     collections::BTreeMap,
+    iter,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -121,6 +122,27 @@ impl Shelf {
             .map(|(_, kept)| kept)
     }
 
+    fn claim(
+        &mut self,
+        model: &ModelName,
+        owner: Owner,
+        lease_until: Timestamp,
+        now: Timestamp,
+    ) -> Option<TaskRecord> {
+        loop {
+            let kept = self.next_ready(model)?;
+            let at = Moment { id: kept.record.id, now };
+            if let Some(step) = kept.record.standing.too_late(at) {
+                take(kept, step, now);
+                continue;
+            }
+            let claimed = kept.record.standing.claimed(owner, lease_until, at)?;
+            take(kept, claimed.into(), now);
+            kept.record.progress = None;
+            return Some(kept.record.clone());
+        }
+    }
+
     fn obeying(&mut self, fence: &Fence) -> Option<&mut Kept> {
         self.find(fence.id).filter(|kept| kept.record.standing.obeys(fence))
     }
@@ -202,24 +224,13 @@ impl TaskStore for MemoryStore {
     async fn claim(
         &self,
         model: &ModelName,
+        limit: usize,
         lease_until: Timestamp,
         now: Timestamp,
-    ) -> Result<Option<TaskRecord>, StoreError> {
+    ) -> Result<Vec<TaskRecord>, StoreError> {
         let mut shelf = self.shelf();
-        loop {
-            let Some(kept) = shelf.next_ready(model) else { return Ok(None) };
-            let at = Moment { id: kept.record.id, now };
-            if let Some(step) = kept.record.standing.too_late(at) {
-                take(kept, step, now);
-                continue;
-            }
-            let claimed = kept.record.standing.claimed(self.owner, lease_until, at);
-            return Ok(claimed.map(|claimed| {
-                take(kept, claimed.into(), now);
-                kept.record.progress = None;
-                kept.record.clone()
-            }));
-        }
+        let claim = || shelf.claim(model, self.owner, lease_until, now);
+        Ok(iter::from_fn(claim).take(limit).collect())
     }
 
     async fn finish(

@@ -11,6 +11,7 @@ mod caps;
 mod clock;
 mod documents;
 mod fields;
+mod held;
 mod inspect;
 mod keys;
 mod life;
@@ -36,7 +37,10 @@ use futures_util::stream::BoxStream;
 use parking_lot::Mutex;
 use types::{ModelName, TaskId, Timestamp};
 
-use self::{address::Address, caps::Others, keys::Keys, life::Life, link::Link, scripts::Scripts};
+use self::{
+    address::Address, caps::Others, held::Held, keys::Keys, life::Life, link::Link,
+    scripts::Scripts,
+};
 use crate::{
     Cancelled, CapWish, Cursor, Discarded, Document, DocumentQuery, DocumentStore, EndedTask,
     FailedAttempt, Fence, Finished, Lease, ModelTasks, NewTask, News, Next, Notice, Outcome, Owner,
@@ -83,6 +87,7 @@ struct Shared {
     heartbeat: Duration,
     operations: AtomicU64,
     others: Others,
+    held: Held,
     /// Attempts whose end was said, and perhaps not heard.
     doubtful: Mutex<HashSet<Fence>>,
 }
@@ -108,6 +113,7 @@ impl RedisStore {
             heartbeat: options.heartbeat,
             operations: AtomicU64::new(0),
             others: Others::default(),
+            held: Held::default(),
             doubtful: Mutex::default(),
         };
         shared.owner = life::begin(&shared, &options.name).await?;
@@ -156,10 +162,11 @@ impl TaskStore for RedisStore {
     async fn claim(
         &self,
         model: &ModelName,
+        limit: usize,
         lease_until: Timestamp,
         now: Timestamp,
-    ) -> Result<Option<TaskRecord>, StoreError> {
-        self.shared.claim(model, lease_until, now).await
+    ) -> Result<Vec<TaskRecord>, StoreError> {
+        self.shared.claim(model, limit, lease_until, now).await
     }
 
     async fn finish(

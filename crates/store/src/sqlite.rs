@@ -96,11 +96,12 @@ impl TaskStore for SqliteStore {
     async fn claim(
         &self,
         model: &ModelName,
+        limit: usize,
         lease_until: Timestamp,
         now: Timestamp,
-    ) -> Result<Option<TaskRecord>, StoreError> {
+    ) -> Result<Vec<TaskRecord>, StoreError> {
         let model = model.clone();
-        let claim = move |ledger: &mut Ledger| ledger.claim(&model, lease_until, now);
+        let claim = move |ledger: &mut Ledger| ledger.claim(&model, limit, lease_until, now);
         self.writer.write(Durability::Relaxed, claim).await
     }
 

@@ -260,14 +260,15 @@ pub trait TaskStore: Send + Sync + 'static {
     /// Tells whose turn it is, without taking the task.
     async fn peek(&self, model: &ModelName) -> Result<Option<Next>, StoreError>;
 
-    /// Takes the next task of a model, the most urgent class first, then the oldest, and begins its
-    /// next attempt. It must be finished or renewed before `lease_until`.
+    /// Takes the next tasks of a model, at most `limit`, the most urgent class first, then the oldest,
+    /// and begins the next attempt of each. They must be finished or renewed before `lease_until`.
     async fn claim(
         &self,
         model: &ModelName,
+        limit: usize,
         lease_until: Timestamp,
         now: Timestamp,
-    ) -> Result<Option<TaskRecord>, StoreError>;
+    ) -> Result<Vec<TaskRecord>, StoreError>;
 
     /// Says how an attempt ended.
     async fn finish(

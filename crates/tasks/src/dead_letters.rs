@@ -1,7 +1,7 @@
 //! Dead letters: tasks that used up their attempts and wait for a person, who looks at what went
 //! wrong and then replays or discards them.
 
-use api::task::{DeadLettersHandled, TaskPage, TaskState, TaskView};
+use api::task::{PageHandled, TaskPage, TaskState, TaskView};
 use store::{Discarded, Replayed, TaskFilter, TaskRecord};
 use types::{ErrorCode, Fault, TaskId};
 
@@ -91,7 +91,7 @@ impl Tasks {
         filter: TaskFilter,
         cursor: Option<String>,
         limit: u32,
-    ) -> Result<DeadLettersHandled, Fault> {
+    ) -> Result<PageHandled, Fault> {
         let page = self.dead_page(filter, cursor, limit).await?;
         let mut handled = 0;
         for TaskRecord { id, model, standing, .. } in page.tasks {
@@ -101,7 +101,7 @@ impl Tasks {
                 handled += 1;
             }
         }
-        Ok(DeadLettersHandled { handled, next_cursor: page.next.map(|next| next.to_string()) })
+        Ok(PageHandled { handled, next_cursor: page.next.map(|next| next.to_string()) })
     }
 
     /// Throws one dead letter away; nothing is known of it any more.
@@ -134,7 +134,7 @@ impl Tasks {
         filter: TaskFilter,
         cursor: Option<String>,
         limit: u32,
-    ) -> Result<DeadLettersHandled, Fault> {
+    ) -> Result<PageHandled, Fault> {
         let page = self.dead_page(filter, cursor, limit).await?;
         let mut handled = 0;
         for TaskRecord { id, .. } in page.tasks {
@@ -143,7 +143,7 @@ impl Tasks {
                 handled += 1;
             }
         }
-        Ok(DeadLettersHandled { handled, next_cursor: page.next.map(|next| next.to_string()) })
+        Ok(PageHandled { handled, next_cursor: page.next.map(|next| next.to_string()) })
     }
 
     async fn dead_page(

@@ -134,14 +134,7 @@ impl Tasks {
     /// Dropping the future may or may not cancel the task.
     pub async fn cancel(&self, id: TaskId) -> Result<TaskView, Fault> {
         match self.service.store.cancel(id, clock::now()).await? {
-            Cancelled::Now => {
-                self.service.live.cancel(id);
-                self.service.ended.notify_one();
-                self.service.hub.changed(id);
-                let view = self.get(id).await?;
-                self.service.count(&view.model, view.state);
-                Ok(view)
-            }
+            Cancelled::Now => self.was_cancelled(id).await,
             Cancelled::Ended(state) => Err(finished(id, state)),
             Cancelled::Unknown => match self.service.recent.view(id) {
                 Some(call) if call.state.is_terminal() => Err(finished(id, call.state)),
@@ -153,6 +146,16 @@ impl Tasks {
                 None => Err(not_found(id)),
             },
         }
+    }
+
+    /// Drops the attempt of a task that was cancelled, if it runs here, and tells who watches it.
+    pub(crate) async fn was_cancelled(&self, id: TaskId) -> Result<TaskView, Fault> {
+        self.service.live.cancel(id);
+        self.service.ended.notify_one();
+        self.service.hub.changed(id);
+        let view = self.get(id).await?;
+        self.service.count(&view.model, view.state);
+        Ok(view)
     }
 
     /// Gives a task that ended without a result all its attempts anew. One that still waits or

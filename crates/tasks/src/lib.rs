@@ -20,6 +20,7 @@
 
 mod alarm;
 mod attempt;
+mod bulk;
 mod caps;
 mod clock;
 mod dead_letters;

@@ -3,7 +3,6 @@
 use std::{iter, sync::Arc, time::Duration};
 
 use dispatch::{Ask, Permit, Wish};
-use futures_util::future::join_all;
 use store::Next;
 use tokio::time::sleep;
 use types::{ErrorCode, Fault};
@@ -105,27 +104,30 @@ impl Runner {
     /// places, and falls to one when not, so that places are not held for tasks that are not there.
     async fn begin_some(&mut self, permit: Permit) {
         let free = || self.service.dispatcher.permit_at_once(&self.lane.model);
-        let more: Vec<_> = iter::from_fn(free).take(self.together - 1).collect();
-        let claims = iter::once(permit).chain(more).map(|permit| self.begin(permit));
-        let all_began = join_all(claims).await.into_iter().all(|began| began);
+        let more = iter::from_fn(free).take(self.together - 1);
+        let permits: Vec<_> = iter::once(permit).chain(more).collect();
+        let all_began = self.begin(permits).await;
         self.together = if all_began { (2 * self.together).min(TOGETHER_MAX) } else { 1 };
     }
 
-    /// Claims the next task and lets it run on its own; false if there was none.
-    async fn begin(&self, permit: Permit) -> bool {
+    /// Claims a task for each place and lets it run on its own; false if there were too few.
+    async fn begin(&self, permits: Vec<Permit>) -> bool {
         let now = clock::now();
         let lease_until = now.after(self.service.settings.lease);
-        match self.service.store.claim(&self.lane.model, lease_until, now).await {
-            Ok(Some(record)) => {
-                let attempt = Attempt::new(self.service.clone(), self.lane.clone(), record);
-                self.service.attempts.spawn(attempt.run(Callee::Model(permit)));
-                true
+        let store = &self.service.store;
+        match store.claim(&self.lane.model, permits.len(), lease_until, now).await {
+            Ok(records) => {
+                // Some were cancelled meanwhile, their deadline passed, or another server took them.
+                let all = records.len() == permits.len();
+                for (record, permit) in records.into_iter().zip(permits) {
+                    let attempt = Attempt::new(self.service.clone(), self.lane.clone(), record);
+                    self.service.attempts.spawn(attempt.run(Callee::Model(permit)));
+                }
+                all
             }
-            // It was cancelled meanwhile, its deadline passed, or another server took it.
-            Ok(None) => false,
             Err(error) => {
                 report(&error, "a task cannot be claimed yet");
-                drop(permit);
+                drop(permits);
                 sleep(STORE_WAIT).await;
                 false
             }

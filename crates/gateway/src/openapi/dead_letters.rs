@@ -24,7 +24,7 @@ pub(super) fn paths() -> Map<String, Value> {
     };
     let task = || ("200", schema("The task.", "TaskView"));
     let gone = ("204", json!({"description": "Nothing is known of it any more."}));
-    let handled = || schema("What was done.", "DeadLettersHandled");
+    let handled = || schema("What was done.", "PageHandled");
     let base = "/api/native/v1/dead-letters";
     Map::from_iter([
         (

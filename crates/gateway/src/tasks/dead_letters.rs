@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use ::tasks::TaskFilter;
-use api::task::{DeadLettersHandled, TaskPage, TaskView};
+use api::task::{PageHandled, TaskPage, TaskView};
 use axum::{
     Json,
     extract::{Path, RawQuery, State},
@@ -66,7 +66,7 @@ pub(crate) async fn replay(
 pub(crate) async fn replay_all(
     State(gateway): State<Gateway>,
     RawQuery(query): RawQuery,
-) -> Result<Json<DeadLettersHandled>, Failure> {
+) -> Result<Json<PageHandled>, Failure> {
     let Page { filter, cursor, limit } = Page::of(query.as_deref())?;
     Ok(Json(gateway.tasks.replay_dead_letters(filter, cursor, limit.0).await?))
 }
@@ -84,7 +84,7 @@ pub(crate) async fn discard(
 pub(crate) async fn discard_all(
     State(gateway): State<Gateway>,
     RawQuery(query): RawQuery,
-) -> Result<Json<DeadLettersHandled>, Failure> {
+) -> Result<Json<PageHandled>, Failure> {
     let Page { filter, cursor, limit } = Page::of(query.as_deref())?;
     Ok(Json(gateway.tasks.discard_dead_letters(filter, cursor, limit.0).await?))
 }

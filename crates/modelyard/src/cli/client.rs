@@ -96,13 +96,34 @@ pub(crate) enum TaskCommand {
         #[command(flatten)]
         connection: Connection,
     },
-    /// Cancel a task: it leaves the queue, or its worker is told to stop.
-    Cancel {
-        /// The task.
-        id: TaskId,
-        #[command(flatten)]
-        connection: Connection,
-    },
+    Cancel(CancelArgs),
+}
+
+/// Cancel a task, or all that match: they leave the queue, or their workers are told to stop.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  modelyard task cancel 0198c0de-0000-7000-8000-000000000000
+  modelyard task cancel --all --model digits --state queued")]
+pub(crate) struct CancelArgs {
+    /// The task.
+    #[arg(required_unless_present = "all", conflicts_with_all = ["all", "model", "state"])]
+    pub(crate) id: Option<TaskId>,
+
+    /// All that match; name at least a model or a state.
+    #[arg(long, requires = "which")]
+    pub(crate) all: bool,
+
+    /// Only tasks of this model.
+    #[arg(long, group = "which")]
+    pub(crate) model: Option<ModelName>,
+
+    /// Only tasks in this state.
+    #[arg(long, group = "which", value_parser = goes_on())]
+    pub(crate) state: Option<TaskState>,
+
+    #[command(flatten)]
+    pub(crate) connection: Connection,
 }
 
 /// Store a task; it runs as soon as there is a place.
@@ -111,7 +132,8 @@ pub(crate) enum TaskCommand {
 Examples:
   modelyard task submit local-echo '{\"text\": \"hi\"}'
   modelyard task submit local-echo - --idempotency-key order-17 < order.json
-  modelyard task submit local-echo '{}' --priority low --wait")]
+  modelyard task submit local-echo '{}' --priority low --wait
+  modelyard task submit local-echo - --lines < payloads.jsonl")]
 pub(crate) struct SubmitArgs {
     /// The model.
     pub(crate) model: ModelName,
@@ -131,6 +153,10 @@ pub(crate) struct SubmitArgs {
     /// Wait for its end and print the task.
     #[arg(long)]
     pub(crate) wait: bool,
+
+    /// Each line of the body is a task of its own; a key is followed by the number of the line.
+    #[arg(long, conflicts_with = "wait")]
+    pub(crate) lines: bool,
 
     #[command(flatten)]
     pub(crate) connection: Connection,
@@ -161,6 +187,12 @@ pub(crate) struct ListArgs {
 
 fn priorities() -> impl TypedValueParser<Value = Priority> {
     PossibleValuesParser::new(["low", "normal", "high"]).try_map(|word| word.parse::<Priority>())
+}
+
+fn goes_on() -> impl TypedValueParser<Value = TaskState> {
+    let unknown = |()| std::io::Error::other("not a state");
+    PossibleValuesParser::new(["queued", "running"])
+        .try_map(move |word| word.parse().map_err(unknown))
 }
 
 fn states() -> impl TypedValueParser<Value = TaskState> {

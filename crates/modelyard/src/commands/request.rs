@@ -3,25 +3,29 @@
 use std::io::{self, Read};
 
 use adapters::client::{GatewayClient, GatewayError};
-use api::{Body, BoxError};
+use api::{Body, BoxError, task::PageHandled};
 use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt};
-use http::Response;
+use http::{Method, Response};
 use serde::de::DeserializeOwned;
 
 use crate::{cli::Connection, failure::Failure};
 
+/// What the person gave as the body: it stands on the command line, or comes from standard input.
+pub(super) fn text(given: String) -> Result<String, Failure> {
+    if given != "-" {
+        return Ok(given);
+    }
+    let mut text = String::new();
+    io::stdin()
+        .read_to_string(&mut text)
+        .map_err(|error| Failure::misuse(format!("could not read standard input: {error}")))?;
+    Ok(text)
+}
+
 /// The body that the person gave, which must be JSON.
-pub(super) fn body(text: String) -> Result<Bytes, Failure> {
-    let text = if text == "-" {
-        let mut text = String::new();
-        io::stdin()
-            .read_to_string(&mut text)
-            .map_err(|error| Failure::misuse(format!("could not read standard input: {error}")))?;
-        text
-    } else {
-        text
-    };
+pub(super) fn body(given: String) -> Result<Bytes, Failure> {
+    let text = text(given)?;
     match serde_json::from_str::<serde::de::IgnoredAny>(&text) {
         Ok(_) => Ok(text.into()),
         Err(error) => Err(Failure::misuse(format!("the body is not JSON: {error}"))
@@ -76,4 +80,19 @@ pub(super) async fn whole(answer: Response<Body>) -> Result<Vec<u8>, Failure> {
 pub(super) async fn json<T: DeserializeOwned>(answer: Response<Body>) -> Result<T, Failure> {
     serde_json::from_slice(&whole(answer).await?)
         .map_err(|error| refused(&GatewayError::Unexpected(error)))
+}
+
+/// Asks for one page after the other to be handled, and gives how many tasks there were.
+pub(super) async fn each_page(client: &GatewayClient, path: &str) -> Result<u64, Failure> {
+    let (mut handled, mut cursor) = (0, None::<String>);
+    loop {
+        let place = cursor.map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
+        let answer = client.send(Method::POST, &format!("{path}{place}"), None).await;
+        let page: PageHandled = json(answer.map_err(|error| refused(&error))?).await?;
+        handled += page.handled;
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            return Ok(handled);
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! `modelyard task`
 
+mod bulk;
 mod dead;
 
 use std::time::{Duration, Instant};
@@ -43,12 +44,7 @@ pub(super) async fn run(command: TaskCommand) -> Result<(), Failure> {
             let path = "/api/native/v1/tasks/stats";
             output::print_value(&told(client.get::<TaskStats>(path).await)?)
         }
-        TaskCommand::Cancel { id, connection } => {
-            let client = request::client(&connection)?;
-            let path = format!("/tasks/{id}/cancel");
-            let answer = told(client.send(Method::POST, &path, None).await)?;
-            output::print_value(&request::json::<TaskView>(answer).await?)
-        }
+        TaskCommand::Cancel(args) => bulk::cancel(args).await,
     }
 }
 
@@ -57,6 +53,9 @@ fn told<T>(result: Result<T, GatewayError>) -> Result<T, Failure> {
 }
 
 async fn submit(args: SubmitArgs) -> Result<(), Failure> {
+    if args.lines {
+        return bulk::submit(args).await;
+    }
     let body = request::body(args.body)?;
     let mut client = request::client(&args.connection)?;
     let named = [

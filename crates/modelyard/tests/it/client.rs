@@ -159,3 +159,39 @@ fn tasks_are_listed_and_cancelled() {
     assert!(run(&provider, &["task", "cancel", ID]).out.contains(r#""state": "cancelled""#));
     assert_eq!(provider.request().line, format!("POST /tasks/{ID}/cancel HTTP/1.1"));
 }
+
+#[test]
+fn each_line_is_submitted_as_a_task_of_its_own() {
+    let answer = format!(
+        r#"{{"accepted":1,"refused":1,"tasks":[{{"task_id":"{ID}","status":"queued"}},{{"error_code":"queue_full","detail":"9 wait"}}]}}"#
+    );
+    let provider = Provider::script(&[(JSON, &answer)]);
+    let args = ["task", "submit", "m", "1\n\n{\"a\": 2}\n", "--lines", "--idempotency-key", "k"];
+    let outcome = run(&provider, &args);
+    assert_eq!(outcome.out, format!("{ID}\n"));
+    assert_eq!(outcome.err, "error: 1 of 2 tasks were refused\nhint: task 2: 9 wait\n");
+    let request = provider.request();
+    assert_eq!(request.line, "POST /tasks HTTP/1.1");
+    let first = r#"{"model":"m","payload":1,"idempotency_key":"k-1"}"#;
+    let second = r#"{"model":"m","payload":{"a": 2},"idempotency_key":"k-3"}"#;
+    assert_eq!(request.body, format!(r#"{{"tasks":[{first},{second}]}}"#));
+
+    let outcome = run(&provider, &["task", "submit", "m", "1\n{", "--lines"]);
+    assert_eq!(outcome.status, Some(2));
+    assert!(outcome.err.starts_with("error: line 2 is not JSON: "), "{}", outcome.err);
+}
+
+#[test]
+fn all_tasks_that_match_are_cancelled_page_by_page() {
+    let provider = Provider::script(&[
+        (JSON, r#"{"handled":500,"next_cursor":"7"}"#),
+        (JSON, r#"{"handled":3}"#),
+    ]);
+    let outcome = run(&provider, &["task", "cancel", "--all", "--model", "m"]);
+    assert_eq!(outcome.out, "{\n  \"handled\": 503\n}\n");
+    let path = "POST /api/native/v1/tasks/cancel?limit=500&model=m";
+    assert_eq!(provider.request().line, format!("{path} HTTP/1.1"));
+    assert_eq!(provider.request().line, format!("{path}&cursor=7 HTTP/1.1"));
+    // Not everything by mistake.
+    assert_eq!(run(&provider, &["task", "cancel", "--all"]).status, Some(2));
+}

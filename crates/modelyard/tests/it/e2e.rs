@@ -14,6 +14,7 @@ mod yard;
 
 mod bad_input;
 mod bad_workers;
+mod bulk;
 mod calls;
 mod churn;
 mod crashes;

@@ -70,7 +70,7 @@ pub async fn a_claim_takes_only_its_model(fixture: &dyn Fixture) {
     let store = fixture.open().await;
     submit(&*store, NewTask { model: "digits".parse().unwrap(), ..new_task() }).await;
     assert_eq!(claim(&*store, at(1)).await, None);
-    assert_eq!(store.claim(&"unknown".parse().unwrap(), at(9), at(1)).await.unwrap(), None);
+    assert_eq!(store.claim(&"unknown".parse().unwrap(), 9, at(9), at(1)).await.unwrap(), []);
 }
 
 /// JSON is not rewritten, and other types are kept too.
@@ -188,6 +188,27 @@ pub async fn progress_is_kept_for_the_attempt_that_made_it(fixture: &dyn Fixture
 
     let outcome = Outcome::Retry(raised());
     store.finish(fence, outcome, at(5)).await.unwrap();
-    let again = store.claim(&model(), at(9000), at(5)).await.unwrap().unwrap();
+    let again = store.claim(&model(), 1, at(9000), at(5)).await.unwrap().remove(0);
     assert_eq!(again.progress, None);
+}
+
+/// At most as many as asked for, in their order, and those that are too late are none of them.
+pub async fn several_are_claimed_together(fixture: &dyn Fixture) {
+    let store = fixture.open().await;
+    let mut ids = Vec::new();
+    for deadline in [None, Some(at(5)), None, None] {
+        ids.push(submit(&*store, NewTask { deadline, ..new_task() }).await);
+    }
+    let claimed = store.claim(&model(), 2, at(9000), at(7)).await.unwrap();
+    let found: Vec<_> = claimed.iter().map(|record| record.id).collect();
+    assert_eq!(found, [ids[0], ids[2]]);
+    assert!(claimed.iter().all(|record| record.standing.attempt == 1));
+    assert_eq!(state(&*store, ids[1]).await, TaskState::Failed);
+    let rest = store.claim(&model(), 9, at(9000), at(7)).await.unwrap();
+    assert_eq!(rest.iter().map(|record| record.id).collect::<Vec<_>>(), [ids[3]]);
+    for record in claimed.iter().chain(&rest) {
+        let fence = record.fence().unwrap();
+        let finished = store.finish(fence, answered("1"), at(8)).await.unwrap();
+        assert_eq!(finished, Finished::Applied(TaskState::Completed));
+    }
 }

@@ -1,14 +1,14 @@
 //! Records as the fields of a hash, and back.
 //!
 //! The seed's fields keep their names and meaning (`task_id`, `model`, `payload`, `status`, `ts`,
-//! `result`); ours stand beside them. Absent values are empty texts.
+//! `result`); ours stand beside them. Absent values are empty texts, or fields that are not there.
 
 use std::{collections::HashMap, str::FromStr, time::Duration};
 
 use bytes::Bytes;
 use policy::{backoff::Backoff, task::TaskPolicy};
 use serde_json::json;
-use types::{ErrorCode, Timestamp};
+use types::{ErrorCode, Priority, Timestamp};
 
 use crate::{
     NewTask, Outcome, Owner, Place, Standing, StoredAnswer, StoredRequest, TaskError, TaskRecord,
@@ -22,21 +22,8 @@ pub(super) type Hash = HashMap<String, Bytes>;
 pub(super) type Pairs = Vec<(&'static str, Bytes)>;
 
 /// What [`standing`] reads, and what names the record for a step.
-pub(super) const STANDING: [&str; 15] = [
-    "place",
-    "class",
-    "attempt",
-    "failures",
-    "attempts_max",
-    "backoff_ms",
-    "backoff_ms_max",
-    "owner",
-    "due",
-    "deadline",
-    "keep_ms",
-    "rev",
-    "model",
-    "op",
+pub(super) const STANDING: [&str; 11] = [
+    "place", "attempt", "failures", "policy", "owner", "due", "deadline", "rev", "model", "op",
     "updated",
 ];
 
@@ -48,29 +35,25 @@ pub(super) struct Unreadable {
     text: String,
 }
 
-/// All fields of a new record.
+/// All fields of a new record that are not empty: each costs Redis time.
 pub(super) fn of_new(task: &NewTask, step: &Step, updated: Timestamp) -> Pairs {
-    let Standing { priority, retry, keep_for, .. } = step.to;
     let request = &task.request;
     let mut pairs = vec![
         ("task_id", text(&task.id)),
         ("model", text(&task.model)),
         ("payload", request.body.clone()),
         ("tenant", text(&task.tenant)),
-        ("class", text(&Place::Ready(priority).code())),
-        ("attempts_max", text(&retry.attempts_max)),
-        ("backoff_ms", millis(retry.backoff.base)),
-        ("backoff_ms_max", millis(retry.backoff.max)),
-        ("keep_ms", millis(keep_for)),
+        ("policy", policy_text(&step.to)),
         ("route", optional(request.route.as_ref())),
         ("content_type", optional(request.content_type.as_ref())),
         ("headers", headers_text(&request.headers)),
         ("key", optional(task.idempotency.as_ref().map(|given| &given.key))),
         ("webhook", task.webhook.as_ref().map_or_else(Bytes::new, |webhook| text(&json!(webhook)))),
         ("created", text(&task.created.millis())),
-        ("progress", Bytes::new()),
     ];
     pairs.extend(of_step(step, updated));
+    // The seed's own are always there.
+    pairs.retain(|(name, value)| !value.is_empty() || matches!(*name, "payload" | "result"));
     pairs
 }
 
@@ -146,22 +129,46 @@ pub(super) fn record(hash: &Hash) -> Result<Option<TaskRecord>, Unreadable> {
 
 /// What decides about the next step.
 pub(super) fn standing(hash: &Hash) -> Result<Standing, Unreadable> {
-    let duration = |field| parsed(hash, field).map(Duration::from_millis);
-    let backoff = Backoff { base: duration("backoff_ms")?, max: duration("backoff_ms_max")? };
-    let Place::Ready(priority) = place(hash, "class")? else {
-        return Err(unreadable(hash, "class"));
-    };
+    let (priority, retry, keep_for) =
+        policy(word(hash, "policy")).ok_or_else(|| unreadable(hash, "policy"))?;
     Ok(Standing {
         place: place(hash, "place")?,
         priority,
         attempt: parsed(hash, "attempt")?,
         failures: parsed(hash, "failures")?,
-        retry: TaskPolicy { attempts_max: parsed(hash, "attempts_max")?, backoff },
+        retry,
         owner: Owner(parsed(hash, "owner")?),
         due: optional_number(hash, "due")?.map(timestamp),
         deadline: optional_number(hash, "deadline")?.map(timestamp),
-        keep_for: duration("keep_ms")?,
+        keep_for,
     })
+}
+
+/// What was laid down for a task when it was submitted, in one field: the place of its class, its
+/// attempts, the shortest and the longest wait between them, and the time that its record is kept.
+fn policy_text(standing: &Standing) -> Bytes {
+    let Standing { priority, retry, keep_for, .. } = standing;
+    let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let backoff = [retry.backoff.base, retry.backoff.max].map(millis);
+    text(&format_args!(
+        "{} {} {} {} {}",
+        Place::Ready(*priority).code(),
+        retry.attempts_max,
+        backoff[0],
+        backoff[1],
+        millis(*keep_for),
+    ))
+}
+
+fn policy(text: &str) -> Option<(Priority, TaskPolicy, Duration)> {
+    let mut numbers = text.split(' ').map(str::parse::<u64>);
+    let mut next = || numbers.next()?.ok();
+    let Place::Ready(priority) = Place::from_code(i64::try_from(next()?).ok()?)? else {
+        return None;
+    };
+    let attempts_max = u32::try_from(next()?).ok()?;
+    let [base, max, keep_for] = [next()?, next()?, next()?].map(Duration::from_millis);
+    Some((priority, TaskPolicy { attempts_max, backoff: Backoff { base, max } }, keep_for))
 }
 
 /// A field that was checked when it was written.
@@ -227,10 +234,6 @@ fn optional(value: Option<&String>) -> Bytes {
 
 fn moment(at: Option<Timestamp>) -> Bytes {
     at.map_or_else(Bytes::new, |at| text(&at.millis()))
-}
-
-fn millis(duration: Duration) -> Bytes {
-    text(&u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
 }
 
 pub(super) fn timestamp(millis: u64) -> Timestamp {

@@ -113,36 +113,54 @@ impl Shared {
     pub(super) async fn claim(
         &self,
         model: &ModelName,
+        limit: usize,
         lease_until: Timestamp,
         now: Timestamp,
-    ) -> Result<Option<TaskRecord>, StoreError> {
-        let op = self.operation();
-        loop {
-            let ask = |again: bool| {
-                let mut script = self.scripts.claim.key(&self.keys.0);
-                script
-                    .arg(model.as_str())
-                    .arg(self.owner().0)
-                    .arg(now.millis())
-                    .arg(&*fields::seconds(now))
-                    .arg(lease_until.millis())
-                    .arg(&op)
-                    .arg(i32::from(again));
-                script
-            };
-            let question = Question::Told { first: &ask(false), again: &ask(true) };
-            let (word, hash): (String, Hash) = self.link.ask(question).await?;
-            match &*word {
-                "claimed" => return self.record(&hash),
-                "late" => self.expire(&hash, now).await?,
-                _ => return Ok(None),
+    ) -> Result<Vec<TaskRecord>, StoreError> {
+        let mut claimed = Vec::new();
+        while claimed.len() < limit {
+            let wanted = limit - claimed.len();
+            let (hashes, late) = self.claim_once(model, wanted, lease_until, now).await?;
+            for hash in &hashes {
+                claimed.extend(self.record(hash)?);
+                self.held.add(self.entry(hash)?);
+            }
+            match late.parse() {
+                Ok(late) => self.expire(late, now).await?,
+                Err(_) => break,
             }
         }
+        Ok(claimed)
+    }
+
+    /// Claims until a task comes whose deadline has passed, and tells which.
+    async fn claim_once(
+        &self,
+        model: &ModelName,
+        limit: usize,
+        lease_until: Timestamp,
+        now: Timestamp,
+    ) -> Result<(Vec<Hash>, String), StoreError> {
+        let op = self.operation();
+        let ask = |again: bool| {
+            let mut script = self.scripts.claim.key(&self.keys.0);
+            script
+                .arg(model.as_str())
+                .arg(limit)
+                .arg(self.owner().0)
+                .arg(now.millis())
+                .arg(&*fields::seconds(now))
+                .arg(lease_until.millis())
+                .arg(&op)
+                .arg(i32::from(again));
+            script
+        };
+        let question = Question::Told { first: &ask(false), again: &ask(true) };
+        self.link.ask(question).await
     }
 
     /// Ends a task whose deadline passed while it waited.
-    async fn expire(&self, hash: &Hash, now: Timestamp) -> Result<(), StoreError> {
-        let id = fields::parsed(hash, "task_id").map_err(|e| self.link.unreadable(e))?;
+    async fn expire(&self, id: TaskId, now: Timestamp) -> Result<(), StoreError> {
         let late = |entry: &Entry| entry.standing.too_late(entry.at(now));
         self.change(id, &self.operation(), None, now, late).await.map(drop)
     }
@@ -180,6 +198,12 @@ impl Shared {
             if let Some(entry) = found.filter(|entry| entry.op == op) {
                 return Ok(Finished::Applied(entry.standing.state()));
             }
+        }
+        if let Some(entry) = self.held.take(&fence)
+            && let Some(step) = settled(&entry)
+            && self.write(&entry, &step, Some(outcome), now, &op).await?
+        {
+            return Ok(Finished::Applied(step.to.state()));
         }
         Ok(match self.change(fence.id, &op, Some(outcome), now, settled).await? {
             Change::Done(standing) => Finished::Applied(standing.state()),
@@ -311,20 +335,25 @@ impl Shared {
         }
         let found: Vec<Vec<Option<bytes::Bytes>>> = self.link.ask(Question::Pipe(&pipe)).await?;
         let entries = ids.iter().zip(found).filter(|(_, values)| values[0].is_some());
-        entries.map(|(id, values)| self.entry(*id, values)).collect()
+        entries.map(|(id, values)| self.entry_of(*id, values)).collect()
     }
 
-    fn entry(&self, id: TaskId, values: Vec<Option<bytes::Bytes>>) -> Result<Entry, StoreError> {
+    fn entry_of(&self, id: TaskId, values: Vec<Option<bytes::Bytes>>) -> Result<Entry, StoreError> {
         let named = fields::STANDING.iter().map(|name| (*name).to_owned());
-        let hash: Hash =
+        let mut hash: Hash =
             named.zip(values).filter_map(|(name, value)| Some((name, value?))).collect();
-        let read = || {
-            let (model, rev) = (fields::parsed(&hash, "model")?, fields::parsed(&hash, "rev")?);
-            let op = fields::word(&hash, "op").to_owned();
-            let updated = fields::timestamp(fields::parsed(&hash, "updated")?);
-            Ok(Entry { id, model, rev, op, updated, standing: fields::standing(&hash)? })
+        hash.insert("task_id".into(), id.to_string().into());
+        self.entry(&hash)
+    }
+
+    fn entry(&self, hash: &Hash) -> Result<Entry, StoreError> {
+        let read = || -> Result<Entry, Unreadable> {
+            let (id, model) = (fields::parsed(hash, "task_id")?, fields::parsed(hash, "model")?);
+            let (rev, op) = (fields::parsed(hash, "rev")?, fields::word(hash, "op").to_owned());
+            let updated = fields::timestamp(fields::parsed(hash, "updated")?);
+            Ok(Entry { id, model, rev, op, updated, standing: fields::standing(hash)? })
         };
-        read().map_err(|error: Unreadable| self.link.unreadable(error))
+        read().map_err(|error| self.link.unreadable(error))
     }
 
     pub(super) fn record(&self, hash: &Hash) -> Result<Option<TaskRecord>, StoreError> {

@@ -183,7 +183,7 @@ mod tests {
         let [dead] = &found[..] else { panic!("{found:?}") };
         assert_eq!(store.attempts(dead.id).await.unwrap(), []);
         store.replay(dead.id, now).await.unwrap();
-        let again = store.claim(&dead.model, now, now).await.unwrap().unwrap();
+        let again = store.claim(&dead.model, 1, now, now).await.unwrap().remove(0);
         let outcome = Outcome::Retry(dead.error.clone().unwrap());
         store.finish(again.fence().unwrap(), outcome, now).await.unwrap();
         assert_eq!(store.attempts(dead.id).await.unwrap()[0].attempt, 4);

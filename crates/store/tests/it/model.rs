@@ -7,7 +7,7 @@ use policy::{backoff::Backoff, task::TaskPolicy};
 use proptest::prelude::*;
 use store::{
     Fence, MemoryStore, NewTask, Notice, Outcome, RedisOptions, RedisStore, Submitted, TaskFilter,
-    TaskStore, Webhook,
+    TaskRecord, TaskStore, Webhook,
     conformance::{Fixture, answered, at, keyed, new_task, raised},
 };
 use types::{Priority, TaskId, Timestamp};
@@ -105,8 +105,8 @@ impl Pair<'_> {
             }
             Deed::Claim { model } => {
                 let lease = self.later(100);
-                let claimed = both!(self, claim(&name(model), lease, now));
-                self.fences.extend(claimed.and_then(|record| record.fence()));
+                let claimed = both!(self, claim(&name(model), 2_usize, lease, now));
+                self.fences.extend(claimed.iter().filter_map(TaskRecord::fence));
             }
             Deed::Finish { fence, how, delay } => {
                 let not_before = self.later(delay);

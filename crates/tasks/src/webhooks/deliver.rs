@@ -59,13 +59,15 @@ async fn begin(service: &Arc<Service>, lane: &Arc<Lane>, receiver: Receiver) -> 
     lane.bell.hush();
     let now = clock::now();
     let lease_until = now.after(service.settings.lease);
-    match service.store.claim(&lane.model, lease_until, now).await {
-        Ok(Some(record)) => {
-            let attempt = Attempt::new(service.clone(), lane.clone(), record);
-            service.attempts.spawn(attempt.run(Callee::Receiver(Box::new(receiver))));
-            true
-        }
-        Ok(None) => false,
+    match service.store.claim(&lane.model, 1, lease_until, now).await {
+        Ok(mut records) => match records.pop() {
+            Some(record) => {
+                let attempt = Attempt::new(service.clone(), lane.clone(), record);
+                service.attempts.spawn(attempt.run(Callee::Receiver(Box::new(receiver))));
+                true
+            }
+            None => false,
+        },
         Err(error) => {
             report(&error, "a letter cannot be claimed yet");
             sleep(STORE_WAIT).await;

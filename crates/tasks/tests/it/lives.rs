@@ -158,10 +158,11 @@ impl TaskStore for Failing {
     async fn claim(
         &self,
         model: &ModelName,
+        limit: usize,
         lease_until: Timestamp,
         now: Timestamp,
-    ) -> Result<Option<TaskRecord>, StoreError> {
-        self.store.claim(model, lease_until, now).await
+    ) -> Result<Vec<TaskRecord>, StoreError> {
+        self.store.claim(model, limit, lease_until, now).await
     }
     async fn renew(
         &self,

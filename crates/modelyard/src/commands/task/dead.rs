@@ -1,7 +1,7 @@
 //! `modelyard task dead`
 
 use adapters::client::GatewayClient;
-use api::task::{DeadLettersHandled, TaskPage, TaskView};
+use api::task::{PageHandled, TaskPage, TaskView};
 use http::Method;
 
 use super::told;
@@ -45,22 +45,14 @@ async fn discard(args: HandleArgs) -> Result<(), Failure> {
     let client = request::client(&args.connection)?;
     let Some(id) = args.id else { return all(&client, &args.filter, "discard").await };
     told(client.send(Method::DELETE, &format!("{PATH}/{id}"), None).await)?;
-    output::print_value(&DeadLettersHandled { handled: 1, next_cursor: None })
+    output::print_value(&PageHandled { handled: 1, next_cursor: None })
 }
 
-/// Page by page to the end, and then how many there were.
+/// All that match, and then how many there were.
 async fn all(client: &GatewayClient, filter: &DeadFilter, deed: &str) -> Result<(), Failure> {
-    let (mut handled, mut cursor) = (0, None::<String>);
-    loop {
-        let path = format!("{PATH}/{deed}?{}", query(filter, Some(PAGE), cursor.as_deref()));
-        let answer = told(client.send(Method::POST, &path, None).await)?;
-        let page: DeadLettersHandled = request::json(answer).await?;
-        handled += page.handled;
-        cursor = page.next_cursor;
-        if cursor.is_none() {
-            return output::print_value(&DeadLettersHandled { handled, next_cursor: None });
-        }
-    }
+    let path = format!("{PATH}/{deed}?{}", query(filter, Some(PAGE), None));
+    let handled = request::each_page(client, &path).await?;
+    output::print_value(&PageHandled { handled, next_cursor: None })
 }
 
 fn query(filter: &DeadFilter, limit: Option<u32>, cursor: Option<&str>) -> String {

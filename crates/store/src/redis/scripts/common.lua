@@ -17,10 +17,10 @@ local function clock()
     return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
--- Takes a task out of the indexes of a place.
-local function leave(id, model, place)
+-- Takes a task out of the indexes of a place; `due` is what its record says.
+local function leave(id, model, place, due)
     redis.call('ZREM', queue_key(model, place), id)
-    redis.call('ZREM', due_key(place), id)
+    if due and due ~= '' then redis.call('ZREM', due_key(place), id) end
 end
 
 -- Puts a task into the indexes of a place. `seq`, the order of submission, decides whose turn it is.

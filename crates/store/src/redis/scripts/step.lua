@@ -4,19 +4,18 @@
 -- failed ('' for none), how many of those are kept, and then the fields that change in pairs. Gives 'done', 'stale' or 'gone'.
 local id, rev, me, op, place, due, attempt, failed, kept_max = unpack(ARGV, 1, 9)
 local task = task_key(id)
-local found = redis.call('HMGET', task, 'rev', 'op', 'model', 'place', 'seq', 'webhook', 'ends')
+local found = redis.call('HMGET', task, 'rev', 'op', 'model', 'place', 'seq', 'due', 'webhook', 'ends')
 if not found[1] then return 'gone' end
 if found[2] == op then return 'done' end -- The answer to an earlier try was lost.
 if found[1] ~= rev then return 'stale' end
 local model = found[3]
-leave(id, model, found[4])
+leave(id, model, found[4], found[6])
 enter(id, model, place, found[5], due)
-redis.call('HINCRBY', task, 'rev', 1)
-redis.call('HSET', task, 'op', op, unpack(ARGV, 10))
-if found[6] and found[6] ~= '' and tonumber(place) > tonumber(RUNNING) then
+redis.call('HSET', task, 'rev', rev + 1, 'op', op, unpack(ARGV, 10))
+if found[7] and tonumber(place) > tonumber(RUNNING) then
     local notice = table.concat({ id, attempt, place }, ' ')
     redis.call('ZADD', prefix .. 'notices', 'NX', clock(), notice)
-    redis.call('HSET', task, 'ends', (found[7] or '') .. notice .. '\n')
+    redis.call('HSET', task, 'ends', (found[8] or '') .. notice .. '\n')
 end
 if failed ~= '' then
     local attempts = attempts_key(id)

@@ -23,9 +23,12 @@ if queued_max ~= '' then
     if waiting >= tonumber(queued_max) then return { 'full', '' } end
 end
 local seq = redis.call('INCR', prefix .. 'seq')
-redis.call('HSET', task, 'seq', seq, 'rev', 1, 'scope', scope, unpack(ARGV, 12))
+redis.call('HSET', task, 'seq', seq, 'rev', 1, unpack(ARGV, 12))
 redis.call('SADD', prefix .. 'models', model)
-if scope ~= '' then redis.call('HSET', key, 'id', id, 'hash', hash) end
+if scope ~= '' then
+    redis.call('HSET', task, 'scope', scope)
+    redis.call('HSET', key, 'id', id, 'hash', hash)
+end
 enter(id, model, place, seq, due)
 if status ~= '' then
     redis.call('XADD', prefix .. 'tasks', 'MAXLEN', '~', 10000, '*', 'task_id', id, 'model', model,

@@ -40,10 +40,27 @@ impl Ledger {
     pub(in crate::sqlite) fn claim(
         &mut self,
         model: &ModelName,
+        limit: usize,
+        lease_until: Timestamp,
+        now: Timestamp,
+    ) -> rusqlite::Result<Vec<TaskRecord>> {
+        let model = self.tally.name(&self.connection, model.as_str())?;
+        let mut claimed = Vec::with_capacity(limit);
+        while claimed.len() < limit {
+            match self.claim_next(model, lease_until, now)? {
+                Some(record) => claimed.push(record),
+                None => break,
+            }
+        }
+        Ok(claimed)
+    }
+
+    fn claim_next(
+        &mut self,
+        model: NameId,
         lease_until: Timestamp,
         now: Timestamp,
     ) -> rusqlite::Result<Option<TaskRecord>> {
-        let model = self.tally.name(&self.connection, model.as_str())?;
         while let Some(entry) = self.next_ready(model)? {
             let at = entry.at(now);
             if let Some(step) = entry.standing.too_late(at) {

@@ -121,15 +121,15 @@ impl World {
     }
 
     async fn claim(&mut self) {
-        let at = self.any_server();
+        let (at, limit) = (self.any_server(), 1 + self.draw(3) as usize);
         let server = &mut self.servers[at];
         let (clock, lease) = (server.clock(self.now), server.lease(self.now));
-        let Some(record) = server.store.claim(&model(), lease, clock).await.unwrap() else {
-            return;
-        };
-        server.runs.extend(record.fence());
-        self.ledger.claimed(&record);
-        self.note(format!("server {at} claims {} {}", record.id, record.standing.attempt));
+        let claimed = server.store.claim(&model(), limit, lease, clock).await.unwrap();
+        for record in claimed {
+            self.servers[at].runs.extend(record.fence());
+            self.ledger.claimed(&record);
+            self.note(format!("server {at} claims {} {}", record.id, record.standing.attempt));
+        }
     }
 
     /// An attempt ends, and its server may have to say so twice.
@@ -257,7 +257,7 @@ impl World {
         self.now = self.now.after(Duration::from_secs(10));
         store.recover(self.now).await.unwrap();
         for _ in 0..10_000 {
-            while let Some(record) = store.claim(&model(), self.later(), self.now).await.unwrap() {
+            for record in store.claim(&model(), 1000, self.later(), self.now).await.unwrap() {
                 self.ledger.claimed(&record);
                 let fence = record.fence().unwrap();
                 self.end(0, fence, &answer(&fence)).await;
