@@ -109,6 +109,16 @@ pub struct TaskView {
     /// Last reported progress, 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub progress: Option<f64>,
+    /// What the running attempt said last, for a person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// The last partial result of the running attempt. It goes with the attempt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = serde_json::Value)]
+    pub partial: Option<Box<RawValue>>,
+    /// Changes with everything that is told here of where the task stands: `?after=` waits for that.
+    #[serde(default)]
+    pub version: String,
     /// How earlier attempts failed, where it was asked for: the first and the latest, 32 at most.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempts: Option<Vec<AttemptView>>,

@@ -167,6 +167,7 @@ fn task_paths() -> Map<String, Value> {
         "parameters": [
             reference("id"),
             query("wait", "Seconds to wait until it has ended.", json!({"type": "number", "minimum": 0, "maximum": 60})),
+            query("after", "With `wait`: until it stands otherwise than in this `version`.", json!({"type": "string"})),
             query("attempts", "Whether to tell how earlier attempts failed.", json!({"type": "boolean"})),
         ],
         "responses": view(&[400, 404, 503]),

@@ -78,7 +78,8 @@ pub(crate) async fn submit(
     Ok((StatusCode::ACCEPTED, Json(accepted)))
 }
 
-/// `GET /tasks/{id}`, with `?wait=` seconds until it has ended, and `?attempts=true` for its history.
+/// `GET /tasks/{id}`, with `?wait=` seconds until it has ended, or until it stands otherwise than in
+/// `?after=` a version; and `?attempts=true` for its history.
 pub(crate) async fn get(
     State(gateway): State<Gateway>,
     Path(id): Path<String>,
@@ -87,11 +88,15 @@ pub(crate) async fn get(
     let id = task_id(&id)?;
     let mut query = Query::parse(query.as_deref())?;
     let wait = query.take::<Seconds>("wait")?;
+    let after = query.take::<String>("after")?;
     let attempts = query.take::<bool>("attempts")?.unwrap_or_default();
     query.finish()?;
-    let view = match wait {
-        Some(Seconds(time)) => gateway.tasks.wait(id, time.min(WAIT_MAX)).await?,
-        None => gateway.tasks.get(id).await?,
+    let view = match (wait, after) {
+        (Some(Seconds(time)), Some(known)) => {
+            gateway.tasks.wait_for_change(id, &known, time.min(WAIT_MAX)).await?
+        }
+        (Some(Seconds(time)), None) => gateway.tasks.wait(id, time.min(WAIT_MAX)).await?,
+        (None, _) => gateway.tasks.get(id).await?,
     };
     Ok(Json(if attempts { gateway.tasks.with_attempts(view).await? } else { view }))
 }

@@ -28,7 +28,7 @@ pub use folder::{Folder, FolderError, NewFile};
 pub use memory::MemoryStore;
 pub use place::Place;
 pub use record::{
-    EndedTask, FailedAttempt, Fence, Idempotency, NewTask, Notice, Owner, StoredAnswer,
+    EndedTask, FailedAttempt, Fence, Idempotency, NewTask, Notice, Owner, Progress, StoredAnswer,
     StoredRequest, TaskError, TaskRecord, Webhook,
 };
 pub use redis::{RedisOptions, RedisStore};

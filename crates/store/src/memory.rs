@@ -15,7 +15,7 @@ use types::{ModelName, TaskId, Timestamp};
 use self::documents::Documents;
 use crate::{
     Cancelled, Changed, Cursor, Discarded, EndedTask, FailedAttempt, Fence, Finished, Idempotency,
-    Lease, ModelTasks, NewTask, Next, Notice, Outcome, Owner, Place, Replayed, Standing,
+    Lease, ModelTasks, NewTask, Next, Notice, Outcome, Owner, Place, Progress, Replayed, Standing,
     StoreError, Submitted, Swept, TaskFilter, TaskList, TaskRecord, TaskStore,
     standing::{Moment, Step, Tick},
 };
@@ -85,7 +85,7 @@ impl Shelf {
             answer: None,
             error: None,
             webhook: task.webhook,
-            progress: None,
+            progress: Progress::default(),
             created: task.created,
             updated,
         };
@@ -138,7 +138,7 @@ impl Shelf {
             }
             let claimed = kept.record.standing.claimed(owner, lease_until, at)?;
             take(kept, claimed.into(), now);
-            kept.record.progress = None;
+            kept.record.progress = Progress::default();
             return Some(kept.record.clone());
         }
     }
@@ -260,7 +260,7 @@ impl TaskStore for MemoryStore {
         let mut shelf = self.shelf();
         let Some(Kept { record, .. }) = shelf.obeying(&fence) else { return Ok(Lease::Lost) };
         record.standing = record.standing.renewed(lease_until, Moment { id: fence.id, now });
-        record.progress = progress.or(record.progress);
+        record.progress.fraction = progress.or(record.progress.fraction);
         Ok(Lease::Held)
     }
 

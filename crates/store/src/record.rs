@@ -106,6 +106,17 @@ impl Idempotency {
     }
 }
 
+/// How far an attempt is, as its code said last.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Progress {
+    /// Share done, 0 to 1.
+    pub fraction: Option<f64>,
+    /// A word for a person.
+    pub message: Option<String>,
+    /// A partial result, as JSON.
+    pub partial: Option<String>,
+}
+
 /// Who is told when a task ends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Webhook {
@@ -191,8 +202,9 @@ pub struct TaskRecord {
     pub error: Option<TaskError>,
     /// Who is told when it ends.
     pub webhook: Option<Webhook>,
-    /// Last written progress, 0 to 1.
-    pub progress: Option<f64>,
+    /// How far the last attempt was, as far as it was written. Message and partial result are written
+    /// only where other servers read them ([`crate::TaskStore::show`]).
+    pub progress: Progress,
     /// The moment of the submission.
     pub created: Timestamp,
     /// The moment of the last change of state.

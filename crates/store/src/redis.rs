@@ -44,7 +44,7 @@ use self::{
 use crate::{
     Cancelled, CapWish, Cursor, Discarded, Document, DocumentQuery, DocumentStore, EndedTask,
     FailedAttempt, Fence, Finished, Lease, ModelTasks, NewTask, News, Next, Notice, Outcome, Owner,
-    Replayed, StoreError, Submitted, Swept, TaskFilter, TaskList, TaskRecord, TaskStore,
+    Progress, Replayed, StoreError, Submitted, Swept, TaskFilter, TaskList, TaskRecord, TaskStore,
 };
 
 /// Where Redis is, and who we are there.
@@ -243,6 +243,14 @@ impl TaskStore for RedisStore {
 
     async fn share(&self, wishes: &[CapWish]) -> Result<Option<Vec<u32>>, StoreError> {
         self.shared.share(wishes).await.map(Some)
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    async fn show(&self, fence: Fence, progress: &Progress) -> Result<(), StoreError> {
+        self.shared.show(fence, progress).await
     }
 
     async fn servers(&self) -> Result<Vec<(String, Duration)>, StoreError> {

@@ -8,8 +8,8 @@ use futures_util::stream::{self, BoxStream, StreamExt};
 use types::{ErrorCode, ModelName, Priority, TaskId, Tenant, Timestamp};
 
 use crate::{
-    EndedTask, FailedAttempt, Fence, NewTask, Notice, Owner, Place, StoreError, StoredAnswer,
-    TaskError, TaskRecord,
+    EndedTask, FailedAttempt, Fence, NewTask, Notice, Owner, Place, Progress, StoreError,
+    StoredAnswer, TaskError, TaskRecord,
 };
 
 /// How a submission went.
@@ -341,6 +341,21 @@ pub trait TaskStore: Send + Sync + 'static {
     async fn share(&self, wishes: &[CapWish]) -> Result<Option<Vec<u32>>, StoreError> {
         let _ = wishes;
         Ok(None)
+    }
+
+    /// Whether other servers may share the database.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// Shows other servers on the same database how far an attempt is. It lasts as long as the
+    /// attempt; of one that was given up, nothing is shown.
+    ///
+    /// # Cancel safety
+    /// It may be shown or not.
+    async fn show(&self, fence: Fence, progress: &Progress) -> Result<(), StoreError> {
+        let _ = (fence, progress);
+        Ok(())
     }
 
     /// What other servers on the same database do, as it happens. A database that one server owns

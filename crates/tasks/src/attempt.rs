@@ -1,6 +1,6 @@
 //! One attempt: one call of the model, under a lease.
 
-use std::sync::Arc;
+use std::{future::pending, sync::Arc, time::Duration};
 
 use api::{Body, broken_off, headers, task::TaskState};
 use bytes::Bytes;
@@ -20,6 +20,9 @@ use crate::{
     verdict::{self, Answer},
     webhooks::Receiver,
 };
+
+/// Between two writes of progress: fluent for a person, and little work for the store.
+const SHOW_WAIT: Duration = Duration::from_millis(200);
 
 /// A claimed task that is about to be called.
 pub(crate) struct Attempt {
@@ -55,6 +58,7 @@ impl Attempt {
             () = entered.stopped() => None,
             outcome = self.call(to) => Some(outcome),
             () = self.keep_lease() => None,
+            () = self.show_progress(&entered) => None,
             () = self.service.put_back.cancelled() => Some(self.not_finished()),
         };
         if let Some(outcome) = outcome {
@@ -154,6 +158,7 @@ impl Attempt {
             sleep(lease / 3).await;
             let now = clock::now();
             let progress = self.service.live.progress(self.fence.id);
+            let progress = progress.and_then(|last| last.fraction);
             match self.service.store.renew(self.fence, now.after(lease), progress, now).await {
                 Ok(Lease::Held) => {}
                 Ok(Lease::Lost) => return,
@@ -161,6 +166,23 @@ impl Attempt {
                 Err(error) => report(&error, "a lease cannot be renewed yet"),
             }
         }
+    }
+
+    /// Shows other servers how far it is, as often as they can make use of.
+    async fn show_progress(&self, entered: &Entered) {
+        if !self.service.store.is_shared() {
+            return pending::<()>().await;
+        }
+        let mut reported = entered.reported();
+        while reported.changed().await.is_ok() {
+            let progress = reported.borrow_and_update().clone();
+            if let Err(error) = self.service.store.show(self.fence, &progress).await {
+                report(&error, "progress cannot be shown to other servers yet");
+            }
+            sleep(SHOW_WAIT).await;
+        }
+        // Another attempt has taken its place, and it will be stopped.
+        pending::<()>().await;
     }
 
     fn not_finished(&self) -> Outcome {

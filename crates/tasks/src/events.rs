@@ -71,20 +71,26 @@ impl Follower {
                 }
                 Signal::Changed => {
                     let view = Box::new(self.tasks.get(self.id).await.ok()?);
-                    if !self.knows(&view) {
-                        self.last = Some(view.clone());
-                        return Some(TaskEvent::State(view));
+                    if let Some(event) = self.news(view) {
+                        return Some(event);
                     }
                 }
             }
         }
     }
 
-    /// Two changes may come so close that both were seen at once.
-    fn knows(&self, view: &TaskView) -> bool {
-        self.last
-            .as_ref()
-            .is_some_and(|last| last.state == view.state && last.attempt == view.attempt)
+    /// What is new since the task was looked at last. Two changes may come so close that both were
+    /// seen at once; and of what another server runs, progress is only seen by looking.
+    fn news(&mut self, view: Box<TaskView>) -> Option<TaskEvent> {
+        let last = self.last.replace(view.clone());
+        let Some(last) =
+            last.filter(|last| (last.state, last.attempt) == (view.state, view.attempt))
+        else {
+            return Some(TaskEvent::State(view));
+        };
+        let TaskView { progress: fraction, message, partial, version, .. } = *view;
+        let partial = partial.and_then(|json| serde_json::from_str(json.get()).ok());
+        (last.version != version).then_some(TaskEvent::Progress { fraction, message, partial })
     }
 }
 

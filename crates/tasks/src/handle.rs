@@ -9,7 +9,7 @@ use api::{
 use dispatch::Dispatcher;
 use fleet::ReportListener;
 use futures_util::stream::BoxStream;
-use store::{Cancelled, Cursor, Replayed, Submitted, TaskFilter, TaskStore};
+use store::{Cancelled, Cursor, Progress, Replayed, Submitted, TaskFilter, TaskStore};
 use telemetry::metrics::Metrics;
 use tokio::time::{Instant, sleep_until, timeout};
 use types::{CallId, ErrorCode, Fault, ModelName, TaskId};
@@ -208,6 +208,35 @@ impl Tasks {
         }
     }
 
+    /// Reads a task when it stands otherwise than in the version that the caller knows, progress
+    /// included, or after `time`, or when the server stops.
+    ///
+    /// # Errors
+    /// `task_not_found`, `store_unavailable`.
+    ///
+    /// # Cancel safety
+    /// Only reads.
+    pub async fn wait_for_change(
+        &self,
+        id: TaskId,
+        known: &str,
+        time: Duration,
+    ) -> Result<TaskView, Fault> {
+        let until = Instant::now() + time;
+        let mut watch = self.service.hub.watch(id);
+        loop {
+            let view = self.get(id).await?;
+            if view.version != known || view.state.is_terminal() {
+                return Ok(view);
+            }
+            tokio::select! {
+                _ = watch.next() => {}
+                () = sleep_until(until) => return Ok(view),
+                () = self.stopped() => return Ok(view),
+            }
+        }
+    }
+
     /// Follows a task: first where it stands, then everything that happens, until it has ended or
     /// the server stops.
     ///
@@ -278,10 +307,15 @@ impl Tasks {
 
     /// Hears what a worker says about a call that it runs.
     pub fn on_report(&self, call: CallId, report: &Report) {
-        let Report::Progress { fraction, .. } = report else { return };
+        let Report::Progress { fraction, message, partial, .. } = report else { return };
         // A synchronous call has the id of its record.
         let synchronous = || self.service.recent.report(TaskId::new(call.uuid()), *fraction);
-        if let Some(task) = self.service.live.report(call, *fraction).or_else(synchronous) {
+        let said = Progress {
+            fraction: *fraction,
+            message: message.clone(),
+            partial: partial.as_ref().map(ToString::to_string).filter(|json| is_kept(json)),
+        };
+        if let Some(task) = self.service.live.report(call, said).or_else(synchronous) {
             self.service.hub.progress(task, report);
         }
     }
@@ -299,6 +333,13 @@ impl ReportListener for Tasks {
 
 pub(crate) fn not_found(id: TaskId) -> Fault {
     Fault::new(ErrorCode::TaskNotFound, format!("task {id} not found"))
+}
+
+/// Whether a partial result is shown to those who ask later. A larger one is only told to those who
+/// follow the task on this server.
+const fn is_kept(partial: &str) -> bool {
+    const PARTIAL_BYTES_MAX: usize = 64 << 10;
+    partial.len() <= PARTIAL_BYTES_MAX
 }
 
 fn finished(id: TaskId, state: TaskState) -> Fault {

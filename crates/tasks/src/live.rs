@@ -6,7 +6,8 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use store::Fence;
+use store::{Fence, Progress};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use types::{CallId, TaskId};
 
@@ -30,7 +31,7 @@ struct Attempt {
     call: CallId,
     number: u32,
     stop: CancellationToken,
-    progress: Option<f64>,
+    progress: watch::Sender<Progress>,
 }
 
 impl Live {
@@ -38,7 +39,8 @@ impl Live {
     pub(crate) fn enter(&self, fence: Fence, call: CallId) -> Entered {
         let task = fence.id;
         let stop = CancellationToken::new();
-        let attempt = Attempt { call, number: fence.attempt, stop: stop.clone(), progress: None };
+        let (progress, reported) = watch::channel(Progress::default());
+        let attempt = Attempt { call, number: fence.attempt, stop: stop.clone(), progress };
         let mut running = self.0.lock();
         if running.cancelled.contains(&task) {
             stop.cancel();
@@ -48,7 +50,7 @@ impl Live {
         if let Some(earlier) = running.by_task.insert(task, attempt) {
             earlier.stop.cancel();
         }
-        Entered { live: self.clone(), task, call, stop }
+        Entered { live: self.clone(), task, call, stop, reported }
     }
 
     /// Ends the attempt of a task that was cancelled, also if it is only about to enter.
@@ -71,18 +73,25 @@ impl Live {
     }
 
     /// Notes how far a call is, and tells whose call it is.
-    pub(crate) fn report(&self, call: CallId, fraction: Option<f64>) -> Option<TaskId> {
+    pub(crate) fn report(&self, call: CallId, said: Progress) -> Option<TaskId> {
         let mut running = self.0.lock();
         let task = *running.by_call.get(&call)?;
         let attempt = running.by_task.get_mut(&task).filter(|attempt| attempt.call == call)?;
-        attempt.progress = fraction.or(attempt.progress);
+        attempt.progress.send_modify(|last| follow(last, said));
         Some(task)
     }
 
     /// How far the running attempt of a task is.
-    pub(crate) fn progress(&self, task: TaskId) -> Option<f64> {
-        self.0.lock().by_task.get(&task)?.progress
+    pub(crate) fn progress(&self, task: TaskId) -> Option<Progress> {
+        Some(self.0.lock().by_task.get(&task)?.progress.borrow().clone())
     }
+}
+
+/// What is not said again stays as it was.
+fn follow(last: &mut Progress, said: Progress) {
+    last.fraction = said.fraction.or(last.fraction);
+    last.message = said.message.or(last.message.take());
+    last.partial = said.partial.or(last.partial.take());
 }
 
 /// An attempt that runs.
@@ -92,9 +101,15 @@ pub(crate) struct Entered {
     task: TaskId,
     call: CallId,
     stop: CancellationToken,
+    reported: watch::Receiver<Progress>,
 }
 
 impl Entered {
+    /// How far it is, as it says so.
+    pub(crate) fn reported(&self) -> watch::Receiver<Progress> {
+        self.reported.clone()
+    }
+
     /// Until somebody wants it to end.
     pub(crate) async fn stopped(&self) {
         self.stop.cancelled().await;
@@ -143,17 +158,23 @@ mod tests {
         let second = live.enter(fence(task, 2), call(2));
         assert!(first.stop.is_cancelled() && !second.stop.is_cancelled());
 
-        assert_eq!(live.report(call(1), Some(0.9)), None);
-        assert_eq!(live.report(call(2), Some(0.5)), Some(task));
-        assert_eq!(live.report(call(2), None), Some(task));
+        let said = |fraction: Option<f64>, message: Option<&str>| Progress {
+            fraction,
+            message: message.map(Into::into),
+            partial: None,
+        };
+        assert_eq!(live.report(call(1), said(Some(0.9), None)), None);
+        assert_eq!(live.report(call(2), said(Some(0.5), None)), Some(task));
+        assert_eq!(live.report(call(2), said(None, Some("half"))), Some(task));
         drop(first);
-        assert_eq!(live.progress(task), Some(0.5));
+        assert_eq!(live.progress(task), Some(said(Some(0.5), Some("half"))));
+        assert_eq!(*second.reported().borrow(), said(Some(0.5), Some("half")));
         live.stop(task, 1);
         assert!(!second.stop.is_cancelled(), "the first attempt was meant");
         live.stop(task, 2);
         assert!(second.stop.is_cancelled());
         drop(second);
         assert_eq!(live.progress(task), None);
-        assert_eq!(live.report(call(2), None), None);
+        assert_eq!(live.report(call(2), said(None, None)), None);
     }
 }

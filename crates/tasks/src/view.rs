@@ -1,17 +1,28 @@
 //! Records as clients see them.
 
-use std::time::Duration;
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    time::Duration,
+};
 
 use api::task::{AttemptView, ModelTaskStats, ServerStats, TaskState, TaskView};
-use store::{FailedAttempt, ModelTasks, TaskError, TaskRecord};
+use serde_json::value::RawValue;
+use store::{FailedAttempt, ModelTasks, Progress, TaskError, TaskRecord};
 use types::Timestamp;
 
 use crate::json;
 
 /// A durable task; `live` is how far its running attempt is, if that is known better than the
 /// record knows it.
-pub(crate) fn of_record(record: &TaskRecord, live: Option<f64>) -> TaskView {
+pub(crate) fn of_record(record: &TaskRecord, live: Option<Progress>) -> TaskView {
     let state = record.state();
+    let is_running = state == TaskState::Running;
+    let Progress { fraction, message, partial } = live.unwrap_or_default();
+    let written = &record.progress;
+    let fraction = fraction.or(written.fraction);
+    let message = message.or_else(|| written.message.clone()).filter(|_| is_running);
+    let partial = partial.or_else(|| written.partial.clone()).filter(|_| is_running);
+    let version = version(record, fraction, message.as_deref(), partial.as_deref());
     let error = record.error.as_ref().filter(|_| state.is_terminal());
     let request = &record.request;
     TaskView {
@@ -31,9 +42,26 @@ pub(crate) fn of_record(record: &TaskRecord, live: Option<f64>) -> TaskView {
         priority: record.standing.priority,
         created_ms: record.created.millis(),
         updated_ms: record.updated.millis(),
-        progress: live.or(record.progress),
+        progress: fraction,
+        message,
+        partial: partial.and_then(|json| RawValue::from_string(json).ok()),
+        version,
         attempts: None,
     }
+}
+
+/// Changes with what is told of a task, and is the same on each server that tells the same.
+fn version(
+    record: &TaskRecord,
+    fraction: Option<f64>,
+    message: Option<&str>,
+    partial: Option<&str>,
+) -> String {
+    // Its keys are fixed, unlike those of a map.
+    let mut hasher = DefaultHasher::new();
+    (record.state(), record.standing.attempt, record.updated).hash(&mut hasher);
+    (fraction.map(f64::to_bits), message, partial).hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
 }
 
 /// An attempt that ended without an answer.

@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, time::Duration};
 use super::{
     Bytes, Fixture, answered, at, begin, claim, model, new_task, raised, retries, state, submit,
 };
-use crate::{Finished, Lease, NewTask, Next, Outcome, StoredAnswer};
+use crate::{Finished, Lease, NewTask, Next, Outcome, Progress, StoredAnswer};
 use api::task::TaskState;
 use types::{Priority, Tenant};
 
@@ -184,12 +184,12 @@ pub async fn progress_is_kept_for_the_attempt_that_made_it(fixture: &dyn Fixture
     assert_eq!(store.renew(fence, at(2000), Some(0.25), at(2)).await.unwrap(), Lease::Held);
     assert_eq!(store.renew(fence, at(3000), None, at(2)).await.unwrap(), Lease::Held);
     let found = store.get(id).await.unwrap().unwrap();
-    assert_eq!((found.progress, found.standing.due), (Some(0.25), Some(at(3000))));
+    assert_eq!((found.progress.fraction, found.standing.due), (Some(0.25), Some(at(3000))));
 
     let outcome = Outcome::Retry(raised());
     store.finish(fence, outcome, at(5)).await.unwrap();
     let again = store.claim(&model(), 1, at(9000), at(5)).await.unwrap().remove(0);
-    assert_eq!(again.progress, None);
+    assert_eq!(again.progress, Progress::default());
 }
 
 /// At most as many as asked for, in their order, and those that are too late are none of them.

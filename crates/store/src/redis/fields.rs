@@ -11,8 +11,8 @@ use serde_json::json;
 use types::{ErrorCode, Priority, Timestamp};
 
 use crate::{
-    NewTask, Outcome, Owner, Place, Standing, StoredAnswer, StoredRequest, TaskError, TaskRecord,
-    Webhook, standing::Step,
+    NewTask, Outcome, Owner, Place, Progress, Standing, StoredAnswer, StoredRequest, TaskError,
+    TaskRecord, Webhook, standing::Step,
 };
 
 /// A hash as it is read.
@@ -121,7 +121,11 @@ pub(super) fn record(hash: &Hash) -> Result<Option<TaskRecord>, Unreadable> {
         answer: completed.then_some(answer),
         error: if completed { None } else { error(hash) },
         webhook: webhook(hash)?,
-        progress: optional_number(hash, "progress")?,
+        progress: Progress {
+            fraction: optional_number(hash, "progress")?,
+            message: some(hash, "message"),
+            partial: some(hash, "partial"),
+        },
         created: timestamp(parsed(hash, "created")?),
         updated: timestamp(parsed(hash, "updated")?),
     }))

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     Cancelled, Discarded, EndedTask, FailedAttempt, Fence, Finished, Lease, NewTask, Next, Outcome,
-    Place, Replayed, Standing, StoreError, Submitted, TaskRecord,
+    Place, Progress, Replayed, Standing, StoreError, Submitted, TaskRecord,
     standing::{Moment, Step},
 };
 
@@ -226,6 +226,19 @@ impl Shared {
             .arg(progress.map_or_else(String::new, |share| share.to_string()));
         let held: bool = self.link.ask(Question::Script(&script)).await?;
         Ok(if held { Lease::Held } else { Lease::Lost })
+    }
+
+    pub(super) async fn show(&self, fence: Fence, progress: &Progress) -> Result<(), StoreError> {
+        let mut script = self.scripts.show.key(&self.keys.0);
+        let Progress { fraction, message, partial } = progress;
+        script
+            .arg(fence.id.to_string())
+            .arg(fence.owner.0)
+            .arg(fence.attempt)
+            .arg(fraction.map_or_else(String::new, |share| share.to_string()))
+            .arg(message.as_deref().unwrap_or_default())
+            .arg(partial.as_deref().unwrap_or_default());
+        self.link.ask::<i64>(Question::Script(&script)).await.map(drop)
     }
 
     pub(super) async fn cancel(&self, id: TaskId, now: Timestamp) -> Result<Cancelled, StoreError> {

@@ -12,7 +12,9 @@ use types::{ErrorCode, Priority, TaskId, Timestamp};
 use uuid::Uuid;
 
 use super::ledger::from_sql;
-use crate::{Owner, Place, Standing, StoredAnswer, StoredRequest, TaskError, TaskRecord, Webhook};
+use crate::{
+    Owner, Place, Progress, Standing, StoredAnswer, StoredRequest, TaskError, TaskRecord, Webhook,
+};
 
 /// A whole record; the first eleven columns are those of [`standing`].
 macro_rules! select_record {
@@ -70,7 +72,7 @@ fn record(row: &Row<'_>) -> rusqlite::Result<TaskRecord> {
         answer: if completed { answer(row)? } else { None },
         error: if completed { None } else { error(row)? },
         webhook: webhook(row, 26)?,
-        progress: row.get(15)?,
+        progress: Progress { fraction: row.get(15)?, ..Progress::default() },
         created: timestamp(row.get(16)?),
         updated: timestamp(row.get(17)?),
     })

@@ -10,8 +10,8 @@ use nix::{
 };
 use redis::AsyncTypedCommands;
 use store::{
-    Cancelled, CapWish, Changed, Finished, News, Place, RedisOptions, RedisStore, StoreError,
-    Submitted, TaskStore,
+    Cancelled, CapWish, Changed, Finished, News, Outcome, Place, Progress, RedisOptions,
+    RedisStore, StoreError, Submitted, TaskStore,
     conformance::{
         answered, at, begin, claim, keyed, model, new_task, raised, retries, state, submit,
     },
@@ -102,6 +102,39 @@ async fn each_server_hears_what_the_other_does() {
     assert_eq!(news.next().await, changed(Place::Running, 1));
     assert_eq!(one.cancel(id, at(2)).await.unwrap(), Cancelled::Now);
     assert_eq!(news.next().await, changed(Place::Cancelled, 1));
+}
+
+#[tokio::test]
+async fn progress_is_shown_to_the_others_for_as_long_as_its_attempt_lasts() {
+    let server = RedisServer::start();
+    let (one, two) = (open(&server, "one").await, open(&server, "two").await);
+    let id = submit(&one, new_task()).await;
+    let fence = begin(&one, at(1)).await;
+    let mut news = two.news();
+    assert_eq!(news.next().await, Some(News::Missed), "it looks at everything first");
+    let half = Progress {
+        fraction: Some(0.5),
+        message: Some("half".into()),
+        partial: Some("[1, 2]".into()),
+    };
+    one.show(fence, &half).await.unwrap();
+    let place = Place::Running;
+    let told = News::Changed(Changed { id, model: model(), place, attempt: 1 });
+    assert_eq!(news.next().await, Some(told));
+    assert_eq!(two.get(id).await.unwrap().unwrap().progress, half);
+
+    // A message without a share leaves the share as it was.
+    let message = Progress { message: Some("more".into()), ..Progress::default() };
+    one.show(fence, &message).await.unwrap();
+    let shown = two.get(id).await.unwrap().unwrap().progress;
+    assert_eq!(shown, Progress { fraction: Some(0.5), ..message.clone() });
+
+    let stale = store::Fence { attempt: 2, ..fence };
+    one.show(stale, &half).await.unwrap();
+    assert_eq!(two.get(id).await.unwrap().unwrap().progress, shown);
+    one.finish(fence, Outcome::Retry(raised()), at(2)).await.unwrap();
+    begin(&two, at(3)).await;
+    assert_eq!(one.get(id).await.unwrap().unwrap().progress, Progress::default());
 }
 
 #[tokio::test]
@@ -212,7 +245,7 @@ async fn the_error_of_a_failed_task_reads_as_the_seed_wrote_it() {
     let store = open(&server, "one").await;
     let id = submit(&store, new_task()).await;
     let fence = begin(&store, at(1)).await;
-    store.finish(fence, store::Outcome::Failed(raised()), at(2)).await.unwrap();
+    store.finish(fence, Outcome::Failed(raised()), at(2)).await.unwrap();
     let mut redis = commands(&server).await;
     let result = redis.hget(format!("ray_service:task:{id}"), "result").await.unwrap();
     assert_eq!(result.as_deref(), Some(r#"{"error":"boom"}"#));

@@ -87,6 +87,9 @@ impl Call {
             created_ms: self.created.millis(),
             updated_ms: self.updated.millis(),
             progress: self.progress,
+            message: None,
+            partial: None,
+            version: format!("{}-{}", self.updated.millis(), self.progress.unwrap_or_default()),
             attempts: None,
         }
     }

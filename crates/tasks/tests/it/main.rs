@@ -11,6 +11,7 @@ mod asking;
 mod dead_letters;
 mod house;
 mod lives;
+mod progress;
 mod recent;
 mod running;
 mod stopping;

@@ -30,8 +30,11 @@ for place = 0, READY_LAST do
         leave(id, model, place, due)
         enter(id, model, RUNNING, seq, lease_until)
         redis.call('HSET', task, 'attempt', attempt + 1, 'rev', rev + 1, 'place', RUNNING,
-            'owner', me, 'due', lease_until, 'op', op, 'progress', '', 'updated', now,
-            'status', 'running', 'ts', ts)
+            'owner', me, 'due', lease_until, 'op', op, 'updated', now, 'status', 'running', 'ts', ts)
+        if attempt ~= '0' then
+            -- What an earlier attempt had shown.
+            redis.call('HDEL', task, 'progress', 'message', 'partial')
+        end
         tell(me, id, model, RUNNING, attempt + 1)
         table.insert(claimed, redis.call('HGETALL', task))
     end
