@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import socket
 import subprocess
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,9 +15,10 @@ BODY = '{"payload": {"text": "hello"}}'
 _LATE_SECONDS_MAX = 30
 
 
-def closed(url: str, *, connections: int, seconds: float, warm_up: float) -> dict:
+def closed(url: str, *, connections: int, seconds: float, warm_up: float, body: str = BODY) -> dict:
     """Each connection sends its next request when the last one is answered."""
-    return _loadgen(url, seconds + warm_up, "-c", connections, "-s", seconds, "-w", warm_up)
+    options = ["-c", connections, "-s", seconds, "-w", warm_up, "-b", body]
+    return _loadgen(url, seconds + warm_up, *options)
 
 
 def open_loop(
@@ -63,6 +65,12 @@ def accepts(url: str, seconds_max: float = 5) -> bool:
     """Whether the server takes our request."""
     status, _ = _once("POST", url, BODY, seconds_max)
     return 200 <= status < 300
+
+
+def listens(port: int) -> bool:
+    """Whether somebody takes connections there."""
+    with socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
 
 
 def _once(method: str, url: str, body: str | None, seconds_max: float) -> tuple[int, bytes]:

@@ -34,12 +34,14 @@ class Server:
 
 
 @contextmanager
-def launched(models: dict[str, dict], log: str = QUIET) -> Iterator[Server]:
+def launched(
+    models: dict[str, dict], log: str = QUIET, settings: dict | None = None
+) -> Iterator[Server]:
     """The server, not yet ready, with these models and no others."""
     port = free_port()
     with scratch() as folder:
         config = folder / "modelyard.toml"
-        config.write_text(toml(_config(models, log)))
+        config.write_text(toml({**(settings or {}), **_config(models, log)}))
         command = [program("modelyard"), "serve", "--config", str(config), "--port", str(port)]
         environment = {"MODELYARD_DATA_DIR": str(folder / "data")}
         with running(command, folder=folder, environment=environment) as process:
@@ -47,9 +49,11 @@ def launched(models: dict[str, dict], log: str = QUIET) -> Iterator[Server]:
 
 
 @contextmanager
-def serving(models: dict[str, dict], log: str = QUIET) -> Iterator[Server]:
+def serving(
+    models: dict[str, dict], log: str = QUIET, settings: dict | None = None
+) -> Iterator[Server]:
     """The server, once it is ready."""
-    with launched(models, log) as server:
+    with launched(models, log, settings) as server:
         server.process.wait_until(server.is_ready, _READY_SECONDS_MAX)
         yield server
 

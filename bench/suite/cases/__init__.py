@@ -7,7 +7,7 @@ it is named; `RUN` says what a run is where it is not a time of load.
 
 import argparse
 
-from suite.cases import batch, crowd, echo, engine, gateway, idle, serving, tasks, worker
+from suite.cases import batch, crowd, echo, engine, gateway, idle, queue, serving, tasks, worker
 
 CASES = {
     "echo": echo,
@@ -17,6 +17,7 @@ CASES = {
     "idle": idle,
     "crowd": crowd,
     "tasks": tasks,
+    "queue": queue,
     "engine": engine,
     "serving": serving,
 }
