@@ -177,7 +177,7 @@ fn each_line_is_submitted_as_a_task_of_its_own() {
     assert_eq!(request.body, format!(r#"{{"tasks":[{first},{second}]}}"#));
 
     let outcome = run(&provider, &["task", "submit", "m", "1\n{", "--lines"]);
-    assert_eq!(outcome.status, Some(2));
+    assert_eq!(outcome.status, Some(64));
     assert!(outcome.err.starts_with("error: line 2 is not JSON: "), "{}", outcome.err);
 }
 
@@ -193,5 +193,5 @@ fn all_tasks_that_match_are_cancelled_page_by_page() {
     assert_eq!(provider.request().line, format!("{path} HTTP/1.1"));
     assert_eq!(provider.request().line, format!("{path}&cursor=7 HTTP/1.1"));
     // Not everything by mistake.
-    assert_eq!(run(&provider, &["task", "cancel", "--all"]).status, Some(2));
+    assert_eq!(run(&provider, &["task", "cancel", "--all"]).status, Some(64));
 }
