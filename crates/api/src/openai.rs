@@ -3,11 +3,13 @@
 //! Requests take every field as optional and wide (`max_tokens` is an `i64`), so that whoever
 //! checks them can name the field and the fix. Unknown fields are ignored, as servers of this API do.
 
+mod batch;
 mod chat;
 mod chat_answer;
 mod completion;
 mod embedding;
 mod error;
+mod file;
 mod generate;
 mod sampling;
 mod text_input;
@@ -15,6 +17,10 @@ mod tokenize;
 mod tools;
 mod usage;
 
+pub use batch::{
+    BatchErrors, BatchObject, BatchRequest, BatchStatus, ExpiresAfter, LineError, OutputError,
+    OutputLine, OutputResponse, RequestCounts,
+};
 pub use chat::{ChatRequest, Content, ContentPart, JsonSchemaFormat, Message, ResponseFormat};
 pub use chat_answer::{
     ChatChoice, ChatChunk, ChatChunkChoice, ChatCompletion, ChatDelta, ChatLogprobs, ChatMessage,
@@ -23,6 +29,7 @@ pub use chat_answer::{
 pub use completion::{Completion, CompletionChoice, CompletionLogprobs, CompletionRequest};
 pub use embedding::{EmbeddingAnswer, EmbeddingData, EmbeddingRequest, Vector};
 pub use error::{ErrorBody, ErrorDetail};
+pub use file::{FileDeleted, FileObject, ListPage};
 pub use generate::{GenerateAnswer, GenerateRequest, Generated};
 pub use sampling::{OneOrMany, SamplingFields, StreamOptions, StructuredOutputs};
 pub use text_input::TextInput;

@@ -11,6 +11,7 @@
 //!
 //! Absent on purpose: queues, retries, health (`dispatch`, `fleet`), records (`tasks`).
 
+mod batches;
 mod catalog;
 mod connection;
 mod context;
@@ -18,6 +19,7 @@ mod crew;
 mod default_model;
 mod door;
 mod failure;
+mod files;
 mod health;
 mod intake;
 mod internal;
@@ -38,6 +40,7 @@ mod tunnel;
 
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::SystemTime};
 
+use ::batches::Batches;
 use ::tasks::Tasks;
 use dispatch::Dispatcher;
 use fleet::Fleet;
@@ -67,6 +70,8 @@ pub struct Inner {
     pub fleet: Fleet,
     /// Durable work and records.
     pub tasks: Tasks,
+    /// Files, and calls by the file.
+    pub batches: Batches,
     /// The numbers.
     pub metrics: Metrics,
     /// When the program started.

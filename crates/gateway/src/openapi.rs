@@ -4,11 +4,13 @@
 //! that pass through verbatim, so there is little to derive, and the document stays readable. The
 //! schemas are derived from the types of `api`.
 
+mod batches;
 mod bulk;
 mod dead_letters;
 
 use api::{
     Problem,
+    openai::{BatchObject, BatchRequest, FileDeleted, FileObject},
     task::{
         BulkAnswer, BulkCancel, BulkSubmission, PageHandled, TaskAccepted, TaskPage, TaskStats,
         TaskView,
@@ -31,6 +33,10 @@ use crate::{catalog, health};
     TaskPage,
     TaskStats,
     PageHandled,
+    FileObject,
+    FileDeleted,
+    BatchRequest,
+    BatchObject,
     catalog::ModelList,
     catalog::ModelCard,
     health::Health
@@ -62,6 +68,7 @@ fn paths() -> Value {
     paths.append(&mut model_paths());
     paths.append(&mut task_paths());
     paths.append(&mut dead_letters::paths());
+    paths.append(&mut batches::paths());
     paths.append(&mut operations_paths());
     Value::Object(paths)
 }

@@ -1,12 +1,13 @@
 //! The table of paths.
 
 use crate::{
-    Gateway, catalog, health, invoke, nowhere, openai, operations, passage, static_files,
+    Gateway, batches, catalog, files, health, invoke, nowhere, openai, operations, passage,
+    static_files,
     tasks::{self, bulk, dead_letters},
 };
 use axum::{
     Router,
-    extract::Request,
+    extract::{DefaultBodyLimit, Request},
     response::{IntoResponse, Response},
     routing::{any, get, post},
 };
@@ -94,6 +95,16 @@ fn ours(gateway: Gateway) -> Router {
         .route("/v1/chat/completions", post(openai::chat))
         .route("/v1/completions", post(openai::chat))
         .route("/v1/embeddings", post(openai::embeddings))
+        .route(
+            "/v1/files",
+            // Files have bounds of their own, and are never in memory as a whole.
+            post(files::upload).layer(DefaultBodyLimit::disable()).get(files::list),
+        )
+        .route("/v1/files/{id}", get(files::get).delete(files::delete))
+        .route("/v1/files/{id}/content", get(files::content))
+        .route("/v1/batches", post(batches::create).get(batches::list))
+        .route("/v1/batches/{id}", get(batches::get))
+        .route("/v1/batches/{id}/cancel", post(batches::cancel))
         .route("/generate", post(openai::chat))
         .route("/healthz", get(health::healthz))
         .route("/health", get(health::ready))
@@ -119,6 +130,8 @@ pub(crate) fn template(path: &str) -> &'static str {
         ("v1", Some("chat"), _) => "/v1/chat/completions",
         ("v1", Some("completions"), _) => "/v1/completions",
         ("v1", Some("embeddings"), _) => "/v1/embeddings",
+        ("v1", Some("files"), _) => "/v1/files",
+        ("v1", Some("batches"), _) => "/v1/batches",
         ("generate", None, _) => "/generate",
         ("health" | "healthz", _, _) => "/health",
         ("metrics", None, _) => "/metrics",

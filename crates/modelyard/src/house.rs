@@ -11,11 +11,13 @@ use std::{
 
 use adapters::webhook::WebhookSender;
 use api::worker::Address;
+use batches::{BatchSettings, Batches};
 use control::{Control, ControlSettings};
 use deploy::Local;
 use dispatch::Dispatcher;
 use fleet::{Availability, Fleet, FleetSettings};
 use gateway::{Gateway, GatewaySettings, Inner, Server};
+use store::Owner;
 use tasks::{RecentSettings, TaskSettings, Tasks, Webhooks};
 use telemetry::metrics::Metrics;
 use tokio::task::JoinHandle;
@@ -29,7 +31,7 @@ use crate::{
     listen::{self, Door, ListenError, SocketFile},
     run_dir::RunDir,
     signals::Stop,
-    store_room::open_store,
+    store_room::{open_folder, open_store},
 };
 
 /// Why the house could not be built.
@@ -38,6 +40,9 @@ pub(crate) enum HouseError {
     /// The task store cannot be used.
     #[error("cannot open the task store")]
     Store(#[from] store::StoreError),
+    /// The folder of files cannot be used.
+    #[error("cannot open the folder of files")]
+    Files(#[from] store::FolderError),
     /// The workers' door cannot be opened.
     #[error("cannot open the door for workers")]
     Internal(#[from] ListenError),
@@ -87,6 +92,7 @@ struct House {
     public: Server,
     internal: Server,
     tasks: JoinHandle<()>,
+    batches: JoinHandle<()>,
     control: JoinHandle<()>,
     control_stop: CancellationToken,
     deployer: JoinHandle<()>,
@@ -110,9 +116,7 @@ impl House {
 
         let fleet = Fleet::new(fleet_settings(&settings), metrics.clone());
         let dispatcher = Dispatcher::new(fleet.clone(), metrics.clone(), end.clone());
-        let store = open_store(&settings).await?;
-        let tasks =
-            Tasks::new(store, dispatcher.clone(), metrics.clone(), task_settings(&settings)?);
+        let (tasks, batches) = work(&settings, &dispatcher, &metrics).await?;
         fleet.listen(Box::new(tasks.clone()));
         let (local, local_service) =
             Local::new().map_err(|error| system("prepare to start processes", error))?;
@@ -123,6 +127,7 @@ impl House {
             dispatcher: dispatcher.clone(),
             fleet: fleet.clone(),
             tasks: tasks.clone(),
+            batches: batches.clone(),
             metrics: metrics.clone(),
             started: SystemTime::now(),
             draining: stop.drain.clone(),
@@ -151,11 +156,14 @@ impl House {
         held.extend(internal_door.file);
         let tasks_stop = stop.drain.clone();
         let tasks = tokio::spawn(async move { tasks.run(tasks_stop).await });
+        let batches_stop = stop.drain.clone();
+        let batches = tokio::spawn(async move { batches.run(batches_stop).await });
         Ok(Self {
             drain: stop.drain,
             public,
             internal,
             tasks,
+            batches,
             control: control_loop,
             control_stop,
             deployer,
@@ -170,6 +178,7 @@ impl House {
         self.drain.cancelled().await;
         tracing::info!("draining");
         self.public.drained().await;
+        joined("batches", self.batches).await;
         joined("tasks", self.tasks).await;
         self.control_stop.cancel();
         joined("workers", self.control).await;
@@ -228,6 +237,21 @@ impl Opener {
             }
         }
     }
+}
+
+/// Durable work: tasks, and batches of them.
+async fn work(
+    settings: &Settings,
+    dispatcher: &Dispatcher,
+    metrics: &Metrics,
+) -> Result<(Tasks, Batches), HouseError> {
+    let stores = open_store(settings).await?;
+    let folder = open_folder(settings).await?;
+    let batch_settings = batch_settings(settings, stores.tasks.owner());
+    let task_settings = task_settings(settings)?;
+    let tasks = Tasks::new(stores.tasks, dispatcher.clone(), metrics.clone(), task_settings);
+    let batches = Batches::new(stores.documents, folder, tasks.clone(), batch_settings);
+    Ok((tasks, batches))
 }
 
 fn fleet_settings(settings: &Settings) -> FleetSettings {
@@ -311,4 +335,20 @@ fn webhooks(settings: &WebhooksSettings) -> Result<Webhooks, HouseError> {
     let sender = WebhookSender::new(settings.letters.clone())
         .map_err(|error| system("set up TLS for webhooks", error))?;
     Ok(Webhooks { sender, retry: (&settings.retry).into() })
+}
+
+fn batch_settings(settings: &Settings, server: Owner) -> BatchSettings {
+    let configured = &settings.batches;
+    BatchSettings {
+        server: server.0,
+        shared: settings.store.url.is_some(),
+        file_bytes_max: settings.files.file_bytes_max,
+        lines_max: configured.lines_max,
+        // A line is read into memory, as a body is.
+        line_bytes_max: settings.server.body_bytes_max,
+        window: configured.window,
+        running_max: configured.running_max,
+        // Who wants the tasks of a dead server soon wants its batches soon.
+        lease: settings.workers.lease.min(BatchSettings::default().lease),
+    }
 }

@@ -1,27 +1,44 @@
-//! Opens what holds the tasks: a SQLite file, or a Redis that several servers share.
+//! Opens what holds the tasks and documents: a SQLite file, or a Redis that several servers share; and
+//! the folder of files.
 
 use std::{io, sync::Arc};
 
-use store::{RedisOptions, RedisStore, SqliteOptions, SqliteStore, StoreError, TaskStore};
+use store::{
+    DocumentStore, Folder, FolderError, RedisOptions, RedisStore, SqliteOptions, SqliteStore,
+    StoreError, TaskStore,
+};
 use uuid::Uuid;
 
 use crate::config::{ListenAddress, Settings};
+
+/// One store, by both of its doors.
+pub(crate) struct Stores {
+    pub(crate) tasks: Arc<dyn TaskStore>,
+    pub(crate) documents: Arc<dyn DocumentStore>,
+}
+
+impl Stores {
+    fn of<S: TaskStore + DocumentStore + Clone>(store: &S) -> Self {
+        Self { tasks: Arc::new(store.clone()), documents: Arc::new(store.clone()) }
+    }
+}
 
 /// Opens the store of the configuration.
 ///
 /// # Errors
 /// What the store says, which names the remedy.
-pub(crate) async fn open_store(settings: &Settings) -> Result<Arc<dyn TaskStore>, StoreError> {
+pub(crate) async fn open_store(settings: &Settings) -> Result<Stores, StoreError> {
     let configured = &settings.store;
     let Some(url) = &configured.url else {
         let options = SqliteOptions::new(&configured.path);
         // Opening reads, and perhaps repairs, the whole log of the database.
         let opening = tokio::task::spawn_blocking(move || SqliteStore::open(&options));
-        return Ok(Arc::new(opening.await.unwrap_or_else(|panic| {
+        let store = opening.await.unwrap_or_else(|panic| {
             let (remedy, source) = ("opening it failed; report this", io::Error::from(panic));
             let path = configured.path.clone();
             Err(StoreError::Unavailable { path, remedy, source: Some(Arc::new(source)) })
-        })?));
+        })?;
+        return Ok(Stores::of(&store));
     };
     let name = configured.server_name.clone().unwrap_or_else(|| server_name(settings));
     let heartbeat = settings.workers.heartbeat;
@@ -29,7 +46,24 @@ pub(crate) async fn open_store(settings: &Settings) -> Result<Arc<dyn TaskStore>
         RedisOptions { url: url.clone(), prefix: configured.prefix.clone(), name, heartbeat };
     let store = RedisStore::open(&options).await?;
     tracing::info!(server = options.name, "tasks are kept in Redis");
-    Ok(Arc::new(store))
+    Ok(Stores::of(&store))
+}
+
+/// Opens the folder of files.
+///
+/// # Errors
+/// What the folder says, which names the remedy.
+pub(crate) async fn open_folder(settings: &Settings) -> Result<Folder, FolderError> {
+    let (dir, bytes_max) = (settings.files.dir.clone(), settings.files.total_bytes_max);
+    let opening = tokio::task::spawn_blocking(move || Folder::open(&dir, bytes_max));
+    opening.await.unwrap_or_else(|panic| {
+        let remedy = "opening it failed; report this";
+        Err(FolderError::Io {
+            path: settings.files.dir.clone(),
+            remedy,
+            source: io::Error::from(panic),
+        })
+    })
 }
 
 /// What tells this server from others that share a store, and stays when it starts again.

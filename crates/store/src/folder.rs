@@ -88,6 +88,18 @@ impl Folder {
         NewFile::create(self.clone(), self.path(&name)).await
     }
 
+    /// Begins a content under its name, which stays whatever happens: what is written by and by is read
+    /// after a crash as far as it came.
+    ///
+    /// # Errors
+    /// [`FolderError::Io`] if it cannot be written, or has begun before.
+    ///
+    /// # Cancel safety
+    /// It may have been begun.
+    pub async fn begin_log(&self, name: &str) -> Result<NewFile, FolderError> {
+        NewFile::create(self.clone(), self.path(name)).await.map(NewFile::kept)
+    }
+
     /// Removes a content; one that is not there is removed.
     ///
     /// # Errors

@@ -89,6 +89,14 @@ impl Tasks {
         }
     }
 
+    /// Whether tasks of a model are taken.
+    ///
+    /// # Errors
+    /// `model_not_found`.
+    pub fn check_model(&self, model: &ModelName) -> Result<(), Fault> {
+        self.service.dispatcher.check_model(model)
+    }
+
     /// Reads a task or a recent synchronous call.
     ///
     /// # Errors

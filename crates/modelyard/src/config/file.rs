@@ -14,6 +14,10 @@ pub(super) struct ConfigToml {
     pub(super) server: ServerToml,
     /// Where durable tasks are kept.
     pub(super) store: StoreToml,
+    /// Files that clients upload and batches write.
+    pub(super) files: FilesToml,
+    /// Many calls in one file.
+    pub(super) batches: BatchesToml,
     /// What is logged, and where.
     pub(super) log: LogToml,
     /// What all workers have in common.
@@ -113,6 +117,43 @@ impl Default for StoreToml {
             result_ttl_hours: 168.0,
             recent_max: 10_000,
         }
+    }
+}
+
+/// `[files]`
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct FilesToml {
+    /// The folder of their contents. Servers that share a Redis should share this folder too: a server
+    /// runs the batches whose files it can read. Default: `files` in the data directory.
+    pub(super) dir: Option<PathBuf>,
+    /// Largest file that can be uploaded, in MiB.
+    pub(super) file_mb_max: u32,
+    /// Room for all files together, in MiB; results of batches count.
+    pub(super) total_mb_max: u32,
+}
+
+impl Default for FilesToml {
+    fn default() -> Self {
+        Self { dir: None, file_mb_max: 512, total_mb_max: 10_240 }
+    }
+}
+
+/// `[batches]`
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct BatchesToml {
+    /// Lines of a batch at most.
+    pub(super) lines_max: u32,
+    /// Lines of one batch that are tasks at a time; the others wait in their file.
+    pub(super) window: u32,
+    /// Batches that one server runs at a time; the others wait.
+    pub(super) running_max: u32,
+}
+
+impl Default for BatchesToml {
+    fn default() -> Self {
+        Self { lines_max: 50_000, window: 128, running_max: 8 }
     }
 }
 

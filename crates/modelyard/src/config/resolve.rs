@@ -6,11 +6,13 @@ use telemetry::log::{LogFormat, LogSettings};
 use types::{ModelKind, ModelName, ModelSpec, Placement};
 
 use super::{
-    file::{ConfigToml, LogFormatToml},
+    file::{BatchesToml, ConfigToml, LogFormatToml},
     judge::Judge,
     key::KeyPath,
     paths::Bases,
-    settings::{ServerSettings, Settings, StoreSettings, WorkerSettings},
+    settings::{
+        BatchSettings, FileSettings, ServerSettings, Settings, StoreSettings, WorkerSettings,
+    },
     tree::{Source, Tree},
     webhooks,
 };
@@ -29,6 +31,8 @@ pub(super) fn settings(
 ) -> Settings {
     let server = server(config, judge);
     let store = store(config, data_dir.join("tasks.db"), judge);
+    let files = files(config, data_dir.join("files"), judge);
+    let batches = batches(config, judge);
     let log = log(config, judge);
     let workers = workers(config, judge);
     models(config, judge);
@@ -36,6 +40,8 @@ pub(super) fn settings(
     Settings {
         server,
         store,
+        files,
+        batches,
         log,
         workers,
         webhooks,
@@ -110,6 +116,26 @@ fn store(config: &mut ConfigToml, path: PathBuf, judge: &mut Judge<'_>) -> Store
         // A tenth of a second is the least that can be meant.
         result_ttl: judge.seconds("store.result_ttl_hours", store.result_ttl_hours * 3600.0, 0.1),
         recent_max: judge.positive("store.recent_max", store.recent_max),
+    }
+}
+
+fn files(config: &mut ConfigToml, dir: PathBuf, judge: &mut Judge<'_>) -> FileSettings {
+    let files = &mut config.files;
+    let mut bytes = |key: &str, mb| judge.positive(key, mb) as u64 * MEBIBYTE as u64;
+    FileSettings {
+        dir: files.dir.get_or_insert(dir).clone(),
+        file_bytes_max: bytes("files.file_mb_max", files.file_mb_max),
+        total_bytes_max: bytes("files.total_mb_max", files.total_mb_max),
+    }
+}
+
+fn batches(config: &ConfigToml, judge: &mut Judge<'_>) -> BatchSettings {
+    let BatchesToml { lines_max, window, running_max } = config.batches;
+    judge.positive("batches.lines_max", lines_max);
+    BatchSettings {
+        lines_max,
+        window: judge.positive("batches.window", window),
+        running_max: judge.positive("batches.running_max", running_max),
     }
 }
 

@@ -97,6 +97,28 @@ pub struct StoreSettings {
     pub recent_max: usize,
 }
 
+/// `[files]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct FileSettings {
+    /// The folder of their contents.
+    pub dir: PathBuf,
+    /// Largest file that is taken, in bytes.
+    pub file_bytes_max: u64,
+    /// Room for all of them, in bytes.
+    pub total_bytes_max: u64,
+}
+
+/// `[batches]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct BatchSettings {
+    /// Lines of a batch.
+    pub lines_max: u32,
+    /// Lines of one batch that are tasks at a time.
+    pub window: usize,
+    /// Batches that run at a time.
+    pub running_max: usize,
+}
+
 /// `[workers]`
 #[derive(Debug, Clone, PartialEq)]
 pub struct WorkerSettings {
@@ -128,6 +150,10 @@ pub struct Settings {
     pub server: ServerSettings,
     /// Where tasks are kept.
     pub store: StoreSettings,
+    /// Where files are kept.
+    pub files: FileSettings,
+    /// How batches run.
+    pub batches: BatchSettings,
     /// What is logged.
     pub log: LogSettings,
     /// What all workers have in common.

@@ -27,6 +27,12 @@ impl NewFile {
         Ok(Self { folder, path, file: Some(file), bytes: 0, kept: false })
     }
 
+    /// The same, not to be removed any more.
+    pub(super) fn kept(mut self) -> Self {
+        self.kept = true;
+        self
+    }
+
     /// Bytes written so far.
     pub const fn bytes(&self) -> u64 {
         self.bytes
@@ -48,6 +54,22 @@ impl NewFile {
             }
             None => Ok(()),
         }
+    }
+
+    /// What was written is on disk when this answers.
+    ///
+    /// # Errors
+    /// [`FolderError::Io`].
+    ///
+    /// # Cancel safety
+    /// It may be on disk.
+    pub async fn sync(&mut self) -> Result<(), FolderError> {
+        let Some(file) = &mut self.file else { return Ok(()) };
+        let synced = async {
+            file.flush().await?;
+            file.sync_data().await
+        };
+        synced.await.map_err(|error| FolderError::io(&self.path, error))
     }
 
     /// Keeps it under a name, in place of what has that name. It is on disk when this answers.
