@@ -19,11 +19,10 @@ impl Repeat {
     /// `retry` differs from the default, which is how an operator asks for it.
     pub(crate) fn of(spec: &ModelSpec) -> Self {
         let idempotent = matches!(spec.method, HttpMethod::Get | HttpMethod::Put);
-        if idempotent || spec.retry != RetrySpec::default() {
-            Self::Allowed
-        } else {
-            Self::OnlyUnsent
-        }
+        // Which errors a durable task is tried again after says nothing about calls.
+        let (on, not_on) = (Vec::new(), Vec::new());
+        let asked = RetrySpec { on, not_on, ..spec.retry.clone() } != RetrySpec::default();
+        if idempotent || asked { Self::Allowed } else { Self::OnlyUnsent }
     }
 }
 
@@ -71,7 +70,13 @@ pub(crate) fn wait(
 mod tests {
     use super::*;
 
-    const SPEC: RetrySpec = RetrySpec { attempts_max: 4, backoff_ms: 100, backoff_ms_max: 300 };
+    const SPEC: RetrySpec = RetrySpec {
+        attempts_max: 4,
+        backoff_ms: 100,
+        backoff_ms_max: 300,
+        on: Vec::new(),
+        not_on: Vec::new(),
+    };
     const BUSY: Ending = Ending::Answered(StatusCode::SERVICE_UNAVAILABLE, None);
 
     fn ms(millis: u64) -> Option<Duration> {

@@ -96,9 +96,13 @@ impl Attempt {
             Ok(response) => collect(response, self.service.settings.answer_bytes_max).await,
             Err(fault) => Err(fault),
         };
-        match answer {
+        let outcome = match answer {
             Ok(answer) => verdict::of_answer(answer),
             Err(fault) => verdict::of_fault(&fault, clock::now()),
+        };
+        match self.service.dispatcher.spec(&self.record.model) {
+            Some(spec) => verdict::as_configured(outcome, &spec.retry),
+            None => outcome,
         }
     }
 

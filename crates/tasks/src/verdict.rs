@@ -2,7 +2,7 @@
 //!
 //! An attempt is tried again when another may end otherwise: the worker died, the provider failed,
 //! the time of the call ran out, the model's code raised an error (it may have met a passing
-//! condition; `retry.attempts_max = 1` switches that off). Input that the model refuses (4xx) is not
+//! condition; `retry.attempts_max = 1` switches that off, `retry.on` and `retry.not_on` choose). Input that the model refuses (4xx) is not
 //! tried again. What was refused before it began does not count as an attempt.
 
 use std::{borrow::Cow, time::Duration};
@@ -12,7 +12,7 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::Value;
 use store::{Outcome, StoredAnswer, TaskError};
-use types::{ErrorCode, Fault, Retry, Timestamp};
+use types::{ErrorCode, Fault, Retry, RetrySpec, Timestamp};
 
 use crate::json;
 
@@ -63,6 +63,15 @@ pub(crate) fn of_fault(fault: &Fault, now: Timestamp) -> Outcome {
             let not_before = now.after(fault.retry_after.unwrap_or(NOT_BEGUN_WAIT));
             Outcome::NotBegun { error, not_before }
         }
+    }
+}
+
+/// The same, but for the errors of which the operator decided otherwise.
+pub(crate) fn as_configured(outcome: Outcome, retry: &RetrySpec) -> Outcome {
+    match outcome {
+        Outcome::Retry(error) if !retry.is_on(error.code, true) => Outcome::Failed(error),
+        Outcome::Failed(error) if retry.is_on(error.code, false) => Outcome::Retry(error),
+        outcome => outcome,
     }
 }
 
@@ -192,6 +201,32 @@ mod tests {
         let error = error_of(StatusCode::BAD_REQUEST, Some(ErrorCode::InvalidJson), &long);
         assert_eq!(error.code, ErrorCode::InvalidJson);
         assert_eq!(error.detail.chars().count(), DETAIL_CHARS_MAX + 1);
+    }
+
+    #[test]
+    fn an_operator_may_name_the_errors_that_are_worth_another_try() {
+        let slugs = |all: &[&str]| all.iter().map(|&slug| slug.to_owned()).collect::<Vec<_>>();
+        let spec = |on: &[&str], not_on: &[&str]| RetrySpec {
+            on: slugs(on),
+            not_on: slugs(not_on),
+            ..RetrySpec::default()
+        };
+        for (retry, status, expected) in [
+            (spec(&[], &[]), 500, "again"),
+            (spec(&[], &[]), 422, "failed"),
+            (spec(&[], &["handler_failed"]), 500, "failed"),
+            (spec(&["worker_failed"], &[]), 500, "failed"),
+            (spec(&["handler_failed"], &[]), 500, "again"),
+            (spec(&["invalid_input"], &[]), 422, "again"),
+            (spec(&["invalid_input"], &["invalid_input"]), 422, "failed"),
+            (spec(&["worker_failed"], &["handler_failed"]), 200, "completed"),
+        ] {
+            let outcome = as_configured(of_answer(answer(status, "{}")), &retry);
+            assert_eq!(word(&outcome), expected, "{retry:?} {status}");
+        }
+        let not_begun = of_fault(&Fault::new(ErrorCode::ModelUnavailable, "x"), NOW);
+        let outcome = as_configured(not_begun, &spec(&[], &["model_unavailable"]));
+        assert_eq!(word(&outcome), "not begun");
     }
 
     #[test]

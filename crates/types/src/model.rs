@@ -1,11 +1,16 @@
 //! What an operator says about one model.
 
+mod retry;
+mod webhook;
+
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::EngineSpec;
+
+pub use self::{retry::RetrySpec, webhook::WebhookEvent};
 
 /// What stands behind a model's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -76,62 +81,6 @@ pub enum ImageProfile {
     Apimart,
     /// `POST /api/v1/nanobanana/generate`, `GET /api/v1/nanobanana/record-info`.
     Nanobananaapi,
-}
-
-/// When and how often failed work is tried again.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct RetrySpec {
-    /// Attempts in all, the first included.
-    pub attempts_max: u32,
-    /// Wait before the second attempt, in milliseconds; it doubles with every further one.
-    pub backoff_ms: u64,
-    /// The longest wait between attempts, in milliseconds.
-    pub backoff_ms_max: u64,
-}
-
-impl Default for RetrySpec {
-    fn default() -> Self {
-        Self { attempts_max: 3, backoff_ms: 500, backoff_ms_max: 30_000 }
-    }
-}
-
-/// An end of a task that a webhook can be told of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum WebhookEvent {
-    /// It has its result.
-    Completed,
-    /// It ended with an error that is not tried again.
-    Failed,
-    /// It was cancelled.
-    Cancelled,
-    /// It used up its attempts.
-    Dead,
-}
-
-impl WebhookEvent {
-    /// Every event.
-    pub const ALL: [Self; 4] = [Self::Completed, Self::Failed, Self::Cancelled, Self::Dead];
-
-    /// The word on the wire.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Completed => "completed",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-            Self::Dead => "dead",
-        }
-    }
-}
-
-impl std::str::FromStr for WebhookEvent {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        let word = text.trim();
-        let known = Self::ALL.into_iter().find(|event| event.as_str() == word);
-        known.ok_or_else(|| format!("`{word}` is not completed, failed, cancelled or dead"))
-    }
 }
 
 /// One model of the registry: what it is, where it runs, and its limits.
@@ -359,6 +308,7 @@ impl ModelSpec {
                 issues.push(issue(field, "must be at least 1"));
             }
         }
+        issues.extend(self.retry.issues());
         issues
     }
 

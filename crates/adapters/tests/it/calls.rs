@@ -11,7 +11,13 @@ use serde_json::Value;
 use types::{ErrorCode, ModelSpec, RetrySpec};
 
 /// Three attempts, so short that no test waits for them.
-pub(crate) const QUICK: RetrySpec = RetrySpec { attempts_max: 3, backoff_ms: 1, backoff_ms_max: 1 };
+pub(crate) const QUICK: RetrySpec = RetrySpec {
+    attempts_max: 3,
+    backoff_ms: 1,
+    backoff_ms_max: 1,
+    on: Vec::new(),
+    not_on: Vec::new(),
+};
 
 /// A model as the configuration would give it.
 pub(crate) fn spec(json: Value) -> ModelSpec {

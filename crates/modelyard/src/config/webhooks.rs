@@ -29,6 +29,7 @@ pub(super) fn webhooks(config: &ConfigToml, judge: &mut Judge<'_>) -> Option<Web
         attempts_max: webhooks.attempts_max,
         backoff_ms: millis(backoff),
         backoff_ms_max: millis(most),
+        ..RetrySpec::default()
     };
     let is_off = webhooks.secrets.is_empty();
     let settings = WebhooksSettings { letters: WebhookSettings { secrets, allow, timeout }, retry };

@@ -122,7 +122,8 @@ pub(crate) struct House {
 
 /// A model that tries three times and hardly waits between.
 pub(crate) fn spec() -> ModelSpec {
-    let retry = RetrySpec { attempts_max: 3, backoff_ms: 10, backoff_ms_max: 20 };
+    let retry =
+        RetrySpec { attempts_max: 3, backoff_ms: 10, backoff_ms_max: 20, ..RetrySpec::default() };
     ModelSpec { retry, ..ModelSpec::default() }
 }
 
