@@ -130,3 +130,21 @@ def test_an_operator_sees_the_tasks_and_the_servers(yard):
     (seen,) = stats["servers"]
     assert seen["name"].endswith(f":{server.port}")
     assert seen["silent_ms"] < 60_000
+
+
+def test_what_a_task_says_of_itself_is_read_at_any_server(yard):
+    one, two = yard.server("one"), yard.server("two")
+    task = submit(one, 1, 3)
+    told, version = [], ""
+    while (seen := two.get(f"/tasks/{task}?wait=20&after={version}").json())[
+        "state"
+    ] != "completed":
+        version = seen["version"]
+        told.append((seen.get("message"), seen.get("partial")))
+    assert ("asleep", {"number": 1}) in told
+    assert (seen.get("message"), seen.get("partial")) == (None, None)
+    # Who follows it hears of it too.
+    task = submit(two, 2, 3)
+    events = one.get(f"/tasks/{task}/events").text()
+    assert '"message":"asleep","partial":{"number":2}' in events
+    assert events.index('"running"') < events.index("asleep") < events.index('"completed"')
