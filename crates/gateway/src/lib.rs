@@ -21,6 +21,7 @@ mod door;
 mod failure;
 mod files;
 mod health;
+mod inference;
 mod intake;
 mod internal;
 mod invoke;

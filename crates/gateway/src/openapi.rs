@@ -10,6 +10,7 @@ mod dead_letters;
 
 use api::{
     Problem,
+    inference::{BatchInferenceRequest, InferenceRequest, InferenceResult},
     openai::{BatchObject, BatchRequest, FileDeleted, FileObject},
     task::{
         BulkAnswer, BulkCancel, BulkSubmission, PageHandled, TaskAccepted, TaskPage, TaskStats,
@@ -37,6 +38,9 @@ use crate::{catalog, health};
     FileDeleted,
     BatchRequest,
     BatchObject,
+    BatchInferenceRequest,
+    InferenceRequest,
+    InferenceResult,
     catalog::ModelList,
     catalog::ModelCard,
     health::Health

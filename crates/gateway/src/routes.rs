@@ -1,8 +1,8 @@
 //! The table of paths.
 
 use crate::{
-    Gateway, batches, catalog, files, health, invoke, nowhere, openai, operations, passage,
-    static_files,
+    Gateway, batches, catalog, files, health, inference, invoke, nowhere, openai, operations,
+    passage, static_files,
     tasks::{self, bulk, dead_letters},
 };
 use axum::{
@@ -90,6 +90,7 @@ fn ours(gateway: Gateway) -> Router {
             get(dead_letters::show).delete(dead_letters::discard),
         )
         .route("/api/native/v1/dead-letters/{id}/replay", post(dead_letters::replay))
+        .route("/api/v1/models/{model}/batch_inference", post(inference::batch))
         .route("/v1/models", get(catalog::list))
         .route("/v1/models/{name}", get(catalog::show))
         .route("/v1/chat/completions", post(openai::chat))

@@ -8,6 +8,7 @@ use super::{openai_shaped, query, reference, schema, with_errors};
 pub(super) fn paths() -> Map<String, Value> {
     let mut paths = file_paths();
     paths.append(&mut batch_paths());
+    paths.insert("/api/v1/models/{model}/batch_inference".into(), json!({"post": inference()}));
     paths
 }
 
@@ -98,6 +99,24 @@ fn batch_paths() -> Map<String, Value> {
         ("/v1/batches/{id}".into(), json!({"get": show})),
         ("/v1/batches/{id}/cancel".into(), json!({"post": cancel})),
     ])
+}
+
+fn inference() -> Value {
+    let results =
+        json!({"type": "array", "items": {"$ref": "#/components/schemas/InferenceResult"}});
+    json!({
+        "tags": ["batches"],
+        "summary": "Call a model once for each request, and wait for all",
+        "description": "As `ai-model-service` has it. Each request is a task; one that fails has an `error_message`.",
+        "parameters": [reference("model"), reference("x-tenant")],
+        "requestBody": {"required": true, "content": {"application/json": {
+            "schema": {"$ref": "#/components/schemas/BatchInferenceRequest"},
+        }}},
+        "responses": with_errors(&[400, 404, 413, 415, 422, 503], "200", json!({
+            "description": "One result for each request, in their order.",
+            "content": {"application/json": {"schema": results}},
+        })),
+    })
 }
 
 fn answers(codes: &[u16], good: Value) -> Value {
