@@ -35,7 +35,7 @@ impl Batches {
     pub async fn run(&self, stop: CancellationToken) {
         // Aborted with this future: what is left behind must look like a server that died.
         let (mut runs, running) = (JoinSet::new(), Arc::new(Running::default()));
-        runs.spawn(housekeeping::keep(self.service.clone(), stop.clone()));
+        runs.spawn(housekeeping::keep(self.service.files.clone(), stop.clone()));
         while !stop.is_cancelled() {
             while runs.try_join_next().is_some() {}
             if let Err(error) = self.look(&mut runs, &running, &stop).await {
@@ -86,10 +86,12 @@ impl Batches {
     ) -> Result<(), Error> {
         let service = &self.service;
         let settings = &service.settings;
-        let is_free = batch.record.is_free(settings.server, settings.shared, clock::now());
-        // A server can only read what is in its own folder.
+        let now = clock::now();
+        let is_free = batch.record.is_free(settings.server, settings.shared, now);
+        // A server can only read what is in its own folder. Any can tell what has to end.
         let is_here = batch.record.folder == service.files.folder.id();
-        if !is_free || !is_here || running.0.lock().contains(&batch.id) {
+        let is_ours = is_here || batch.record.must_stop(now).is_some();
+        if !is_free || !is_ours || running.0.lock().contains(&batch.id) {
             return Ok(());
         }
         let id = batch.id.clone();

@@ -1,14 +1,17 @@
 //! Deletes files whose time is over, and contents that nobody knows any more.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+#[cfg(test)]
+mod tests;
+
+use std::{collections::HashSet, time::Duration};
 
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
+use types::Timestamp;
 
 use crate::{
-    Error, clock,
+    Error, Files, clock,
     feeder::report,
-    handle::Service,
     record::{BatchRecord, FileRecord, OPEN},
     shelf::Wanted,
 };
@@ -23,11 +26,11 @@ const ORPHAN_AGE: Duration = Duration::from_secs(3600);
 const PAGE: u32 = 256;
 
 /// Goes round until `stop`.
-pub(crate) async fn keep(service: Arc<Service>, stop: CancellationToken) {
+pub(crate) async fn keep(files: Files, stop: CancellationToken) {
     loop {
         let round = async {
-            remove_expired(&service).await?;
-            remove_orphans(&service).await
+            remove_expired(&files, clock::now()).await?;
+            remove_orphans(&files, ORPHAN_AGE).await
         };
         if let Err(error) = round.await {
             report(&error, "old files cannot be removed yet");
@@ -39,55 +42,55 @@ pub(crate) async fn keep(service: Arc<Service>, stop: CancellationToken) {
     }
 }
 
-async fn remove_expired(service: &Service) -> Result<(), Error> {
-    let (now, mut after) = (clock::now(), None);
+async fn remove_expired(files: &Files, now: Timestamp) -> Result<(), Error> {
+    let mut after = None;
     loop {
         let wanted = Wanted { after, oldest_first: true, limit: PAGE, ..Wanted::default() };
-        let files = service.shelf.list::<FileRecord>(wanted).await?;
-        for file in &files {
+        let found = files.shelf.list::<FileRecord>(wanted).await?;
+        for file in &found {
             if file.record.expires.is_some_and(|at| at <= now) {
-                service.files.remove(file).await?;
+                files.remove(file).await?;
             }
         }
-        match files.last() {
-            Some(last) if files.len() == PAGE as usize => after = Some(last.id.clone()),
+        match found.last() {
+            Some(last) if found.len() == PAGE as usize => after = Some(last.id.clone()),
             _ => return Ok(()),
         }
     }
 }
 
 /// Contents are named after the document that they belong to.
-async fn remove_orphans(service: &Service) -> Result<(), Error> {
-    let old = service.files.folder.older_than(ORPHAN_AGE).await?;
+async fn remove_orphans(files: &Files, age: Duration) -> Result<(), Error> {
+    let old = files.folder.older_than(age).await?;
     if old.is_empty() {
         return Ok(());
     }
-    let awaited = awaited_results(service).await?;
+    let awaited = awaited_results(files).await?;
     for name in old.into_iter().filter(|name| !awaited.contains(name)) {
         let owner = name.split('.').next().unwrap_or_default();
         let is_known = if owner.starts_with("batch_") {
-            let batch = service.shelf.get::<BatchRecord>(owner).await?;
+            let batch = files.shelf.get::<BatchRecord>(owner).await?;
             batch.is_some_and(|batch| !batch.record.status.is_terminal())
         } else if owner.starts_with("file-") {
-            let file = service.shelf.get::<FileRecord>(owner).await?;
+            let file = files.shelf.get::<FileRecord>(owner).await?;
             file.is_some_and(|file| file.record.content == name)
         } else {
             // Not ours.
             true
         };
         if !is_known {
-            service.files.folder.remove(&name).await?;
+            files.folder.remove(&name).await?;
         }
     }
     Ok(())
 }
 
 /// Results of batches that are decided and not listed yet.
-async fn awaited_results(service: &Service) -> Result<HashSet<String>, Error> {
+async fn awaited_results(files: &Files) -> Result<HashSet<String>, Error> {
     let (mut awaited, mut after) = (HashSet::new(), None);
     loop {
         let wanted = Wanted { label: Some(OPEN.into()), after, limit: PAGE, ..Wanted::default() };
-        let open = service.shelf.list::<BatchRecord>(wanted).await?;
+        let open = files.shelf.list::<BatchRecord>(wanted).await?;
         for sealed in open.iter().filter_map(|batch| batch.record.sealed.as_ref()) {
             let both = sealed.output.iter().chain(&sealed.errors);
             awaited.extend(both.map(|results| results.content.clone()));

@@ -46,6 +46,7 @@ pub(crate) async fn seal(
 pub(crate) async fn publish(service: &Arc<Service>, held: &mut Held) -> Result<(), Left> {
     let record = held.record().clone();
     let Some(sealed) = record.sealed else { return Ok(()) };
+    let batch_folder = record.folder;
     let id = held.id().to_owned();
     let life = record.output_expires_after.as_ref().and_then(|after| lifetime(after).ok());
     let all = [(sealed.output, "output"), (sealed.errors, "error")];
@@ -59,7 +60,7 @@ pub(crate) async fn publish(service: &Arc<Service>, held: &mut Held) -> Result<(
             created,
             expires: life.map(|life| created.after(life)),
             content,
-            folder: service.files.folder.id().to_owned(),
+            folder: batch_folder.clone(),
         };
         // Where it is listed already, an earlier holder did it.
         service.shelf.put(&mut Stored { id: file, revision: 0, record }).await?;

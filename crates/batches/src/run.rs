@@ -97,6 +97,11 @@ async fn open(
         let (line, param) = (None, Some("input_file_id".to_owned()));
         Ok(Err(vec![LineError { code: code.into(), line, message, param }]))
     };
+    if held.record().folder != service.files.folder.id() {
+        let message =
+            "no server that has the folder of the file came in time; give all of them one";
+        return refuse("file_elsewhere", message.into());
+    }
     let Some(stored) = service.shelf.get::<FileRecord>(&id).await? else {
         return refuse("file_not_found", format!("file {id} was deleted"));
     };

@@ -156,7 +156,16 @@ impl Ground {
         self.server_with(|_| {})
     }
 
+    /// A server with a folder of its own.
+    pub(crate) fn server_in(&self, folder: &Path) -> Server {
+        self.start(folder, |_| {})
+    }
+
     pub(crate) fn server_with(&self, change: impl FnOnce(&mut BatchSettings)) -> Server {
+        self.start(self.folder.path(), change)
+    }
+
+    fn start(&self, folder: &Path, change: impl FnOnce(&mut BatchSettings)) -> Server {
         let store = Arc::new(self.store.restarted());
         let mut settings = BatchSettings {
             server: store.owner().0,
@@ -165,7 +174,7 @@ impl Ground {
             ..BatchSettings::default()
         };
         change(&mut settings);
-        Server::start(store, self.folder.path(), self.model.clone(), settings)
+        Server::start(store, folder, self.model.clone(), settings)
     }
 }
 
@@ -192,7 +201,8 @@ impl Server {
         let (metrics, stop) = (Metrics::new("test"), CancellationToken::new());
         let fleet = Fleet::new(settings_of_fleet, metrics.clone());
         let model: ModelName = "doubler".parse().unwrap();
-        let retry = RetrySpec { attempts_max: 3, backoff_ms: 1, backoff_ms_max: 2 };
+        let retry =
+            RetrySpec { attempts_max: 3, backoff_ms: 1, backoff_ms_max: 2, ..RetrySpec::default() };
         fleet.add_model(&model, Arc::new(ModelSpec { retry, ..ModelSpec::default() }));
         let dispatcher = Dispatcher::new(fleet.clone(), metrics.clone(), CancellationToken::new());
         dispatcher.add_model(&model);

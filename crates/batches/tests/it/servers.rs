@@ -110,3 +110,20 @@ fn journals(ground: &Ground) -> Vec<String> {
     journals.sort();
     journals
 }
+
+#[tokio::test]
+async fn a_server_with_another_folder_leaves_a_batch_alone_but_for_its_end() {
+    let ground = Ground::new();
+    ground.model.open();
+    let server = ground.server();
+    let file = server.upload(0..3).await;
+    ground.kill(server).await;
+    let stranger = ground.server_in(&ground.folder().join("other"));
+    let id = stranger.submit_file(file, "2s").await;
+    sleep(Duration::from_millis(500)).await;
+    assert_eq!(stranger.batch(&id).await.status, BatchStatus::Validating);
+    let batch = stranger.end(&id).await;
+    assert_eq!(batch.status, BatchStatus::Failed);
+    assert_eq!(batch.errors.unwrap().data[0].code, "file_elsewhere");
+    assert_eq!(ground.model.calls().len(), 0);
+}
