@@ -5,7 +5,7 @@ use crate::{
     format::KvFormat,
     lanes,
     memory::{self, Buffer, HUGE_PAGE_BYTES, MemoryError, Shared},
-    tile,
+    prefetch, tile,
 };
 
 /// Tokens of a block.
@@ -239,6 +239,28 @@ impl PartMut<'_> {
     pub(crate) fn clear(&mut self) {
         self.tiles.fill(0);
         self.scales.fill(0);
+    }
+
+    /// Fetches what `put` changes, for some tokens from place `slot` on.
+    pub(crate) fn fetch(&self, slot: usize, length: usize) {
+        prefetch::lines(&self.scales[..self.scales.len().min((slot + length) * 4)]);
+        let last = slot + length - 1;
+        match self.part {
+            Part::Keys => {
+                let half = self.tiles.len() / 2;
+                let halves = slot / tile::COLUMNS * half..(last / tile::COLUMNS + 1) * half;
+                prefetch::lines(&self.tiles[halves]);
+            }
+            Part::Values => {
+                let tile_bytes = self.tiles.len() / (self.head_dim / tile::COLUMNS);
+                let per_line = BLOCK_TOKENS * tile::ROW_BYTES / tile_bytes;
+                let lines =
+                    slot / per_line * tile::ROW_BYTES..(last / per_line + 1) * tile::ROW_BYTES;
+                for tile in self.tiles.chunks_exact(tile_bytes) {
+                    prefetch::lines(&tile[lines.clone()]);
+                }
+            }
+        }
     }
 
     /// Stores the key or value of the token in place `slot`.

@@ -75,6 +75,8 @@ impl Cpu {
                 let _tiles = gemm::configure(self.isa, rows);
                 while let Some(head) = worker.next() {
                     for strip in 0..strips {
+                        // SAFETY: a head's keys or values belong to one unit.
+                        unsafe { job.fetch(head, row..row + rows, (strip, strips)) };
                         let panel = Panel::new(x, weights, head * strips + strip, row..row + rows);
                         let sums = &mut worker.scratch.panel[strip * HEAD_STRIDE..];
                         gemm::compute(self.isa, &panel, sums, &mut |_, _| {});
@@ -171,6 +173,24 @@ fn read_head(job: &Job<'_>, head: usize, sums: &[f32], row: usize, values: &mut 
 }
 
 impl Job<'_> {
+    /// Fetches what `store_head` will change of the cache, one of so many shares: single tokens of many sequences lie
+    /// all over memory. Whole blocks come by themselves.
+    ///
+    /// # Safety
+    /// Meanwhile nobody else uses what these rows of this head have in the cache.
+    unsafe fn fetch(&self, head: usize, rows: Range<usize>, (share, shares): (usize, usize)) {
+        let HeadShape { heads, kv_heads, .. } = self.shape;
+        let Some(head) = head.checked_sub(heads) else { return };
+        let part = if head < kv_heads { Part::Keys } else { Part::Values };
+        for piece in self.spans.pieces.iter().skip(share).step_by(shares) {
+            if piece.length < BLOCK_TOKENS / 2 && rows.contains(&piece.row) {
+                // SAFETY: the caller's promise.
+                let part = unsafe { self.cache.part(piece.block, head % kv_heads, part) };
+                part.fetch(piece.slot, piece.length);
+            }
+        }
+    }
+
     /// Norm and rotation of one head.
     #[inline(always)]
     fn prepare(&self, norm: Option<RmsNorm<'_>>, position: usize, values: &mut [f32]) {

@@ -72,7 +72,8 @@ impl Task<'_> {
         rows.divide(self.isa, work);
     }
 
-    /// The scores of all rows and tokens of a group. Meanwhile fetches the keys of the blocks `ahead`.
+    /// The scores of all rows and tokens of a group. Meanwhile fetches the keys of the blocks `ahead`, line by line
+    /// between products: all at once, they would keep what is used now from being read.
     #[target_feature(enable = "avx512f,avx512bw")]
     unsafe fn scores_of_group(
         &self,
@@ -90,8 +91,7 @@ impl Task<'_> {
             // SAFETY: the caller's promise.
             unsafe { combine_scores(block, half * tile::ROWS, &queries[half].1[..rows], work) };
         };
-        for (index, &block) in blocks.iter().enumerate() {
-            prefetch::lines(ahead[index].get(..part).unwrap_or_default());
+        for (index, (&block, ahead)) in blocks.iter().zip(ahead).enumerate() {
             // Behind the last key of a narrow head are values, which meet zeros.
             assert!(block.len() >= part + steps * tile::BYTES, "keys, and values behind them");
             for (half, &(planes, _)) in queries.iter().enumerate().take(halves) {
@@ -106,7 +106,10 @@ impl Task<'_> {
                 };
                 // SAFETY: queries have these steps, and so have keys with what is behind them.
                 unsafe {
-                    let sums = PlaneSums::of(planes);
+                    let sums = match ahead.is_empty() {
+                        true => PlaneSums::of(planes, columns),
+                        false => PlaneSums::streaming(planes, ahead.as_ptr()),
+                    };
                     let index = index * halves + half;
                     if index > 0 {
                         combine(index - 1, work);
@@ -130,14 +133,18 @@ impl Task<'_> {
         const HALF: usize = tile::BYTES / 2;
         let part = self.part_bytes();
         let bytes = tiles_bytes(self.cache.format(), self.cache.shape().head_dim);
-        for (index, &block) in blocks.iter().enumerate() {
-            prefetch::lines(ahead[index].get(part..).unwrap_or_default());
+        for (index, (&block, &ahead)) in blocks.iter().zip(ahead).enumerate() {
+            // Fetching what is already here costs next to nothing.
+            let ahead = if ahead.is_empty() { block } else { ahead };
             let values = block[part..][..bytes].chunks_exact(HALF);
             let tiles = to.chunks_exact_mut(PAIRS * tile::BYTES);
-            for (from, to) in values.zip(tiles) {
+            let ahead = ahead[part..].chunks_exact(HALF);
+            for ((from, to), ahead) in values.zip(tiles).zip(ahead) {
                 let to = &mut to[index * HALF..][..HALF];
                 let lines = from.chunks_exact(tile::ROW_BYTES);
-                for (from, to) in lines.zip(to.chunks_exact_mut(tile::ROW_BYTES)) {
+                let lines = lines.zip(ahead.chunks_exact(tile::ROW_BYTES));
+                for ((from, ahead), to) in lines.zip(to.chunks_exact_mut(tile::ROW_BYTES)) {
+                    prefetch::line(ahead);
                     // SAFETY: 64 bytes each.
                     unsafe {
                         let line = _mm512_loadu_si512(from.as_ptr().cast());
@@ -183,7 +190,7 @@ impl Task<'_> {
             };
             // SAFETY: there are weights and values for these pairs, as checked above.
             unsafe {
-                let sums = PlaneSums::of(planes);
+                let sums = PlaneSums::of(planes, values);
                 if index > 0 {
                     combine(index - 1, work);
                 }
