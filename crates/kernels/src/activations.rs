@@ -1,9 +1,12 @@
 //! What linear layers read: rows in tiles, in the precision of the weights that they meet.
 
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+
 use crate::{
     Cpu, bf16,
     format::{ActivationFormat, WeightFormat},
-    isa::multiversion,
+    isa::{Isa, multiversion},
     lanes,
     linear::bf16_at,
     memory::{Buffer, MemoryError, Shared},
@@ -155,12 +158,21 @@ impl Activations {
             return;
         }
         let (rows, columns) = (self.len, self.columns);
+        let is_int8 = self.format == ActivationFormat::Int8;
         let shared = self.shared();
         cpu.pool.run(rows, |worker| {
             while let Some(row) = worker.next() {
-                let values = worker.scratch.row(columns);
-                // SAFETY: each row is one unit, and what was staged is complete.
-                unsafe { settle(cpu.isa, shared, row, values) };
+                // SAFETY: each row is one unit, and what was staged is complete; a `Cpu` has an instruction set only
+                // where the machine does.
+                unsafe {
+                    match cpu.isa {
+                        #[cfg(target_arch = "x86_64")]
+                        Isa::Amx | Isa::Avx512 if is_int8 && columns.is_multiple_of(32) => {
+                            avx512::settle_int8(shared, row);
+                        }
+                        isa => settle(isa, shared, row, worker.scratch.row(columns)),
+                    }
+                }
             }
         });
     }

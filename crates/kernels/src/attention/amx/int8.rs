@@ -3,12 +3,12 @@
 
 use std::{
     arch::x86_64::{
-        __m128i, __m512, __m512i, _mm_storeu_si128, _mm512_add_epi32, _mm512_add_ps,
-        _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps, _mm512_cvtps_epi32, _mm512_fmadd_ps,
-        _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mask_max_ps, _mm512_maskz_mov_ps,
-        _mm512_mul_ps, _mm512_reduce_add_ps, _mm512_reduce_max_ps, _mm512_set1_epi32,
-        _mm512_set1_ps, _mm512_setzero_ps, _mm512_slli_epi32, _mm512_srai_epi32, _mm512_storeu_ps,
-        _mm512_storeu_si512, _mm512_sub_ps,
+        __m512, _mm256_set1_epi8, _mm256_storeu_si256, _mm256_xor_si256, _mm512_add_epi32,
+        _mm512_add_ps, _mm512_castsi512_si256, _mm512_cvtepi32_ps, _mm512_cvtps_epi32,
+        _mm512_extracti64x4_epi64, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512,
+        _mm512_mask_max_ps, _mm512_maskz_mov_ps, _mm512_maskz_mul_ps, _mm512_mul_ps,
+        _mm512_permutex2var_epi8, _mm512_reduce_add_ps, _mm512_reduce_max_ps, _mm512_set1_ps,
+        _mm512_setzero_ps, _mm512_slli_epi32, _mm512_storeu_ps, _mm512_storeu_si512, _mm512_sub_ps,
     },
     ops::Range,
 };
@@ -42,7 +42,7 @@ impl Task<'_> {
     ///
     /// # Safety
     /// The processor has what `Isa::Amx` needs, and tiles are configured for these rows.
-    #[target_feature(enable = "avx512f,avx512bw")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
     pub(in crate::attention) unsafe fn run_integers(
         &self,
         work: &mut Workspace<'_>,
@@ -287,14 +287,14 @@ fn row_of<'w>(work: &'w mut Integers<'_>, row: usize, blocks: usize, head_dim: u
 
 /// Turns the scores of a row and group into weights, each times the scale of its token's values, and scales earlier
 /// sums to the new maximum. Gives the scale of the weights.
-#[target_feature(enable = "avx512f,avx512bw")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
 unsafe fn weigh(row: Row<'_>, visible: Range<usize>, state: &mut State) -> f32 {
     let Row { scores, value_scales, high, low, sums } = row;
     let mut max = _mm512_set1_ps(f32::NEG_INFINITY);
     let mut of_values = _mm512_setzero_ps();
-    let seen = visible.end.div_ceil(LANES);
+    let seen = visible.end.div_ceil(BLOCK_TOKENS);
     let chunks = scores.chunks_exact(LANES).zip(value_scales.chunks_exact(LANES));
-    for (index, (scores, scales)) in chunks.clone().enumerate().take(seen) {
+    for (index, (scores, scales)) in chunks.enumerate().take(2 * seen) {
         let mask = mask(&visible, index * LANES);
         // SAFETY: sixteen scores, and as many scales.
         unsafe {
@@ -315,37 +315,58 @@ unsafe fn weigh(row: Row<'_>, visible: Range<usize>, state: &mut State) -> f32 {
     let inverse = if bound > NEXT_TO_NOTHING { INT16_MAX / bound } else { 0.0 };
     let (max, inverse) = (_mm512_set1_ps(max), _mm512_set1_ps(inverse));
     let mut sum = _mm512_setzero_ps();
-    let (high, unseen_high) = high.split_at_mut(seen * LANES);
-    let (low, unseen_low) = low.split_at_mut(seen * LANES);
+    let (high, unseen_high) = high.split_at_mut(seen * BLOCK_TOKENS);
+    let (low, unseen_low) = low.split_at_mut(seen * BLOCK_TOKENS);
     unseen_high.fill(0);
     unseen_low.fill(0);
-    let digits = high.chunks_exact_mut(LANES).zip(low.chunks_exact_mut(LANES));
-    for (index, ((high, low), (scores, scales))) in digits.zip(chunks).enumerate() {
-        let mask = mask(&visible, index * LANES);
-        // SAFETY: sixteen of each.
-        unsafe {
-            let score = _mm512_loadu_ps(scores.as_ptr());
-            let weight = _mm512_maskz_mov_ps(mask, exp2(_mm512_sub_ps(score, max)));
-            sum = _mm512_add_ps(sum, weight);
-            let weight = _mm512_mul_ps(weight, _mm512_loadu_ps(scales.as_ptr()));
-            put_digits(_mm512_maskz_mov_ps(mask, _mm512_mul_ps(weight, inverse)), high, low);
+    let digits = high.chunks_exact_mut(BLOCK_TOKENS).zip(low.chunks_exact_mut(BLOCK_TOKENS));
+    let chunks =
+        scores.chunks_exact(BLOCK_TOKENS).zip(value_scales.chunks_exact(BLOCK_TOKENS)).enumerate();
+    for ((high, low), (index, (scores, scales))) in digits.zip(chunks) {
+        let mut weights = [_mm512_setzero_ps(); 2];
+        for (half, of_values) in weights.iter_mut().enumerate() {
+            let mask = mask(&visible, index * BLOCK_TOKENS + half * LANES);
+            // SAFETY: sixteen of each.
+            unsafe {
+                let score = _mm512_loadu_ps(scores[half * LANES..][..LANES].as_ptr());
+                let weight = _mm512_maskz_mov_ps(mask, exp2(_mm512_sub_ps(score, max)));
+                sum = _mm512_add_ps(sum, weight);
+                let scale = _mm512_loadu_ps(scales[half * LANES..][..LANES].as_ptr());
+                *of_values = _mm512_maskz_mul_ps(mask, weight, scale);
+            }
         }
+        // SAFETY: 32 bytes each.
+        unsafe { put_digits(weights, inverse, high, low) };
     }
     state.sum += _mm512_reduce_add_ps(sum);
     bound / INT16_MAX
 }
 
-/// The nearest integers as two digits of 8 bits, the low one with a sign.
+/// Of words `a` and `b`, two registers of sixteen: their lowest bytes, and then those above.
+static TWO_BYTES: [u8; 64] = {
+    let mut table = [0; 64];
+    let mut index = 0;
+    while index < 64 {
+        table[index] = (index % 32 * 4 + index / 32) as u8;
+        index += 1;
+    }
+    table
+};
+
+/// The nearest integers to 32 values times `factor`, as two digits of 8 bits, the low one with a sign.
 #[inline]
-#[target_feature(enable = "avx512f")]
-unsafe fn put_digits(values: __m512, high: &mut [u8], low: &mut [u8]) {
-    let whole = _mm512_cvtps_epi32(values);
-    let rounded = _mm512_srai_epi32::<8>(_mm512_add_epi32(whole, _mm512_set1_epi32(128)));
-    let bytes = |values: __m512i| -> __m128i { _mm512_cvtepi32_epi8(values) };
-    // SAFETY: the caller has sixteen bytes in either.
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+unsafe fn put_digits(values: [__m512; 2], factor: __m512, high: &mut [u8], low: &mut [u8]) {
+    // With 128 more, the upper byte is the high digit, and the lower one the low digit and 128.
+    let [a, b] = values
+        .map(|values| _mm512_cvtps_epi32(_mm512_fmadd_ps(values, factor, _mm512_set1_ps(128.0))));
+    // SAFETY: a table of 64 bytes; the caller has 32 bytes in either.
     unsafe {
-        _mm_storeu_si128(high.as_mut_ptr().cast(), bytes(rounded));
-        _mm_storeu_si128(low.as_mut_ptr().cast(), bytes(whole));
+        let table = _mm512_loadu_si512(TWO_BYTES.as_ptr().cast());
+        let bytes = _mm512_permutex2var_epi8(a, table, b);
+        let lower = _mm256_xor_si256(_mm512_castsi512_si256(bytes), _mm256_set1_epi8(-128));
+        _mm256_storeu_si256(low.as_mut_ptr().cast(), lower);
+        _mm256_storeu_si256(high.as_mut_ptr().cast(), _mm512_extracti64x4_epi64::<1>(bytes));
     }
 }
 
