@@ -1,5 +1,6 @@
 //! The command line. What stands in the comments here is what `--help` shows.
 
+mod batch;
 mod bench;
 mod chat;
 mod client;
@@ -9,6 +10,7 @@ mod serve;
 use clap::{Parser, Subcommand};
 
 pub(crate) use self::{
+    batch::{BatchCommand, BatchSubmitArgs},
     bench::{BenchCommand, BenchEngineArgs, BenchPerplexityArgs, CaseArg, KvArg, QuantizeArg},
     chat::ChatArgs,
     client::{CancelArgs, Connection, InvokeArgs, ListArgs, SubmitArgs, TaskCommand},
@@ -63,6 +65,18 @@ Examples:
   modelyard task list --model local-echo --state failed"
     )]
     Task(TaskCommand),
+    /// Have every line of a file answered.
+    ///
+    /// A batch survives crashes as tasks do: each of its lines is one, and no line is answered twice.
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  modelyard batch submit calls.jsonl
+  modelyard batch wait batch_0198c0de000070008000000000000000
+  modelyard batch results batch_0198c0de000070008000000000000000 > answers.jsonl"
+    )]
+    Batch(BatchCommand),
     /// Measure this machine.
     #[command(subcommand, after_help = "Examples:\n  modelyard bench engine ./Qwen3-0.6B")]
     Bench(BenchCommand),

@@ -1,5 +1,6 @@
 //! One file per command.
 
+mod batch;
 mod bench;
 mod chat;
 mod check_config;
@@ -41,6 +42,7 @@ pub(crate) fn run(command: Command, around: &Surroundings) -> Result<(), Failure
         Command::Invoke(args) => client_runtime()?.block_on(invoke::run(args)),
         Command::Chat(args) => client_runtime()?.block_on(chat::run(args)),
         Command::Task(command) => client_runtime()?.block_on(task::run(command)),
+        Command::Batch(command) => client_runtime()?.block_on(batch::run(command)),
         Command::Bench(command) => bench::run(&command, around),
         Command::Worker(command) => worker::run(command, around),
         Command::Docs(page) => docs::run(page),

@@ -1,6 +1,6 @@
 //! A client of our own HTTP surface, for the command line.
 
-use api::{Body, BoxError, Problem};
+use api::{Body, BoxError, Problem, headers, openai::ErrorBody};
 use bytes::Bytes;
 use futures_util::Stream;
 use http::{
@@ -9,6 +9,7 @@ use http::{
 };
 use http_body_util::{BodyDataStream, BodyExt};
 use serde::{Serialize, de::DeserializeOwned};
+use types::{ErrorCode, Fault};
 
 use crate::{HttpClient, client::SendError, read, target::Base};
 
@@ -150,12 +151,23 @@ async fn json<T: DeserializeOwned>(answer: Response<Body>) -> Result<T, GatewayE
 
 async fn refused(answer: Response<Body>) -> GatewayError {
     let status = answer.status();
+    let request_id = answer.headers().get(headers::REQUEST_ID).cloned();
     match read::answer(answer.into_body()).await {
         Ok(bytes) => GatewayError::Refused {
             status,
-            problem: serde_json::from_slice(&bytes).ok(),
+            problem: serde_json::from_slice(&bytes).ok().or_else(|| {
+                let request_id = request_id.as_ref().and_then(|id| id.to_str().ok());
+                openai(&bytes, request_id.unwrap_or_default()).map(Box::new)
+            }),
             text: read::excerpt_of(&bytes),
         },
         Err(cause) => GatewayError::BrokenOff(cause),
     }
+}
+
+/// The same error in the shape that it has below `/v1/`.
+fn openai(body: &[u8], request_id: &str) -> Option<Problem> {
+    let ErrorBody { error } = serde_json::from_slice(body).ok()?;
+    let code = ErrorCode::from_slug(error.code.as_deref()?)?;
+    Some(Problem::new(&Fault::new(code, error.message), request_id))
 }

@@ -195,3 +195,61 @@ fn all_tasks_that_match_are_cancelled_page_by_page() {
     // Not everything by mistake.
     assert_eq!(run(&provider, &["task", "cancel", "--all"]).status, Some(64));
 }
+
+const BATCH: &str = "batch_0198c0de000070008000000000000000";
+
+fn batch(status: &str) -> String {
+    format!(
+        r#"{{"id":"{BATCH}","object":"batch","endpoint":"/invoke/m","errors":null,"input_file_id":"file-1","completion_window":"2h","status":"{status}","output_file_id":"file-2","error_file_id":null,"created_at":1,"in_progress_at":1,"expires_at":9,"finalizing_at":null,"completed_at":null,"failed_at":null,"expired_at":null,"cancelling_at":null,"cancelled_at":null,"request_counts":{{"total":1,"completed":1,"failed":0}},"metadata":null}}"#
+    )
+}
+
+#[test]
+fn a_file_of_calls_is_uploaded_submitted_and_waited_for() {
+    let file = r#"{"id":"file-1","object":"file","bytes":9,"created_at":1,"filename":"calls.jsonl","purpose":"batch","status":"processed"}"#;
+    let (begun, ended) = (batch("validating"), batch("completed"));
+    let provider = Provider::script(&[(JSON, file), (JSON, &begun), (JSON, &ended)]);
+    let line = r#"{"custom_id":"a","method":"POST","url":"/invoke/m","body":{}}"#;
+    let desk = Desk::new().file("calls.jsonl", &format!("\n{line}\n"));
+    let desk = desk.variable("MODELYARD_URL", &provider.url);
+    let outcome = desk.run(&["batch", "submit", "calls.jsonl", "--window", "2h", "--wait"]);
+    assert_eq!((outcome.status, outcome.err.as_str()), (Some(0), ""));
+    assert!(outcome.out.contains("\"status\": \"completed\""), "{}", outcome.out);
+
+    let upload = provider.request();
+    assert_eq!(upload.line, "POST /v1/files HTTP/1.1");
+    assert!(upload.body.contains(line) && upload.body.contains("filename=\"calls.jsonl\""));
+    let asked: serde_json::Value = serde_json::from_str(&provider.request().body).unwrap();
+    let expected = serde_json::json!({
+        "input_file_id": "file-1", "endpoint": "/invoke/m", "completion_window": "2h",
+    });
+    assert_eq!(asked, expected);
+    assert_eq!(provider.request().line, format!("GET /v1/batches/{BATCH} HTTP/1.1"));
+}
+
+#[test]
+fn results_are_printed_as_they_came_once_there_are_any() {
+    let ended = batch("completed");
+    let provider = Provider::script(&[(JSON, &ended), ("200 OK", "{\"a\": 1}\n")]);
+    let outcome = run(&provider, &["batch", "results", BATCH]);
+    assert_eq!((outcome.status, outcome.out.as_str()), (Some(0), "{\"a\": 1}\n"));
+    provider.request();
+    assert_eq!(provider.request().line, "GET /v1/files/file-2/content HTTP/1.1");
+
+    let running = batch("in_progress");
+    let provider = Provider::script(&[(JSON, &running)]);
+    let outcome = run(&provider, &["batch", "results", BATCH]);
+    assert_eq!(outcome.status, Some(1));
+    assert!(outcome.err.contains("is in_progress; it has no results yet"), "{}", outcome.err);
+}
+
+#[test]
+fn a_refusal_of_the_openai_routes_is_told_in_its_words_too() {
+    let refused = r#"{"error":{"message":"no batch by the id x","type":"invalid_request_error","param":null,"code":"batch_not_found"}}"#;
+    let provider = Provider::script(&[("404 Not Found\r\nx-request-id: r-7", refused)]);
+    let outcome = run(&provider, &["batch", "get", "x"]);
+    assert_eq!(outcome.status, Some(1));
+    let expected = "error: no batch by the id x\n\
+        hint: batch_not_found (404); the server's log knows it as request r-7\n";
+    assert_eq!(outcome.err, expected);
+}
