@@ -21,7 +21,7 @@ const FULL_WAIT: Duration = Duration::from_millis(100);
 const UNAVAILABLE_WAIT: Duration = Duration::from_secs(1);
 
 /// Tasks that are claimed together at most.
-const TOGETHER_MAX: usize = 32;
+const TOGETHER_MAX: usize = 128;
 
 /// Runs the tasks of one model until the service stops.
 pub(crate) async fn run(service: Arc<Service>, lane: Arc<Lane>) {

@@ -51,26 +51,36 @@ pub(super) fn of_new(task: &NewTask, step: &Step, updated: Timestamp) -> Pairs {
         ("webhook", task.webhook.as_ref().map_or_else(Bytes::new, |webhook| text(&json!(webhook)))),
         ("created", text(&task.created.millis())),
     ];
-    pairs.extend(of_step(step, updated));
+    pairs.extend(of_step(step, None, updated));
     // The seed's own are always there.
     pairs.retain(|(name, value)| !value.is_empty() || matches!(*name, "payload" | "result"));
     pairs
 }
 
-/// The fields that a step changes.
-pub(super) fn of_step(step: &Step, now: Timestamp) -> Pairs {
+/// The fields that a step changes; all of them where it is the first.
+pub(super) fn of_step(step: &Step, before: Option<&Standing>, now: Timestamp) -> Pairs {
     let Standing { place, attempt, failures, owner, due, deadline, .. } = step.to;
+    let changes =
+        |was: fn(&Standing, &Standing) -> bool| before.is_none_or(|before| was(before, &step.to));
     let mut pairs = vec![
         ("place", text(&place.code())),
-        ("attempt", text(&attempt)),
-        ("failures", text(&failures)),
-        ("owner", text(&owner.0)),
         ("due", moment(due)),
-        ("deadline", moment(deadline)),
         ("updated", text(&now.millis())),
         ("status", Bytes::from_static(step.to.state().status().as_bytes())),
         ("ts", seconds(now)),
     ];
+    if changes(|before, after| before.attempt != after.attempt) {
+        pairs.push(("attempt", text(&attempt)));
+    }
+    if changes(|before, after| before.failures != after.failures) {
+        pairs.push(("failures", text(&failures)));
+    }
+    if changes(|before, after| before.owner != after.owner) {
+        pairs.push(("owner", text(&owner.0)));
+    }
+    if changes(|before, after| before.deadline != after.deadline) {
+        pairs.push(("deadline", moment(deadline)));
+    }
     if let Some(error) = &step.error {
         pairs.push(("error_code", Bytes::from_static(error.code.slug().as_bytes())));
         pairs.push(("error_detail", text(&error.detail)));

@@ -74,30 +74,32 @@ impl Shared {
         outcome: Option<&Outcome>,
         updated: Timestamp,
     ) -> Result<(String, String), StoreError> {
-        let mut script = self.scripts.submit.key(&self.keys.0);
         let queued_max = (task.queued_max != u64::MAX).then_some(task.queued_max);
         let hash = task.idempotency.as_ref().map(|given| keys::hex(&given.hash));
-        script
-            .arg(task.id.to_string())
-            .arg(task.model.as_str())
-            .arg(step.to.place.code())
-            .arg(step.to.due.map_or_else(String::new, |due| due.millis().to_string()))
-            .arg(queued_max.map_or_else(String::new, |max| max.to_string()))
-            .arg(keys::scope(task))
-            .arg(hash.unwrap_or_default())
-            .arg(self.owner().0);
         let body = &task.request.body;
-        script
-            .arg(if body.len() > LOGGED_BYTES_MAX { &[][..] } else { &**body })
-            .arg(step.to.state().status())
-            .arg(&*fields::seconds(updated));
-        for (field, value) in fields::of_new(task, step, updated) {
-            script.arg(field).arg(&*value);
-        }
-        for (field, value) in fields::of_outcome(outcome) {
-            script.arg(field).arg(&*value);
-        }
-        self.link.ask(Question::Script(&script)).await
+        let mut pairs = fields::of_new(task, step, updated);
+        pairs.extend(fields::of_outcome(outcome));
+        let ask = |again: bool| {
+            let mut script = self.scripts.submit.key(&self.keys.0);
+            script
+                .arg(i32::from(again))
+                .arg(task.id.to_string())
+                .arg(task.model.as_str())
+                .arg(step.to.place.code())
+                .arg(step.to.due.map_or_else(String::new, |due| due.millis().to_string()))
+                .arg(queued_max.map_or_else(String::new, |max| max.to_string()))
+                .arg(keys::scope(task))
+                .arg(hash.as_deref().unwrap_or_default())
+                .arg(self.owner().0)
+                .arg(if body.len() > LOGGED_BYTES_MAX { &[][..] } else { &**body })
+                .arg(step.to.state().status())
+                .arg(&*fields::seconds(updated));
+            for (field, value) in &pairs {
+                script.arg(field).arg(&**value);
+            }
+            script
+        };
+        self.link.ask(Question::Told { first: &ask(false), again: &ask(true) }).await
     }
 
     pub(super) async fn peek(&self, model: &ModelName) -> Result<Option<Next>, StoreError> {
@@ -120,10 +122,13 @@ impl Shared {
         let mut claimed = Vec::new();
         while claimed.len() < limit {
             let wanted = limit - claimed.len();
-            let (hashes, late) = self.claim_once(model, wanted, lease_until, now).await?;
-            for hash in &hashes {
-                claimed.extend(self.record(hash)?);
-                self.held.add(self.entry(hash)?);
+            let (ids, late) = self.claim_once(model, wanted, lease_until, now).await?;
+            for hash in &self.hashes(&ids).await? {
+                // It may have been cancelled since.
+                if let Some(record) = self.record(hash)?.filter(|found| found.fence().is_some()) {
+                    claimed.push(record);
+                    self.held.add(self.entry(hash)?);
+                }
             }
             match late.parse() {
                 Ok(late) => self.expire(late, now).await?,
@@ -140,7 +145,7 @@ impl Shared {
         limit: usize,
         lease_until: Timestamp,
         now: Timestamp,
-    ) -> Result<(Vec<Hash>, String), StoreError> {
+    ) -> Result<(Vec<String>, String), StoreError> {
         let op = self.operation();
         let ask = |again: bool| {
             let mut script = self.scripts.claim.key(&self.keys.0);
@@ -320,7 +325,7 @@ impl Shared {
             .arg(step.to.attempt)
             .arg(failed.map_or_else(String::new, |failed| attempts::text(&failed)))
             .arg(FailedAttempt::KEPT_MAX);
-        for (field, value) in fields::of_step(step, now) {
+        for (field, value) in fields::of_step(step, Some(&entry.standing), now) {
             script.arg(field).arg(&*value);
         }
         for (field, value) in fields::of_outcome(outcome) {
@@ -335,6 +340,18 @@ impl Shared {
         pipe.hgetall(self.keys.task(id));
         let (hash,): (Hash,) = self.link.ask(Question::Pipe(&pipe)).await?;
         self.record(&hash)
+    }
+
+    /// All that is written of these tasks.
+    async fn hashes(&self, ids: &[String]) -> Result<Vec<Hash>, StoreError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut pipe = Pipeline::new();
+        for id in ids {
+            pipe.hgetall(self.keys.named(&format!("task:{id}")));
+        }
+        self.link.ask(Question::Pipe(&pipe)).await
     }
 
     /// What stands about these tasks; those that are gone are left out.

@@ -1,7 +1,7 @@
 -- Begins the next attempt of the tasks whose turn it is, under a lease.
 -- ARGV: model, how many at most, this server, now, its `ts`, end of the lease, name of this operation,
--- whether it was sent before. Gives the records, and the id of a task whose deadline has passed, at
--- which it stops ('' for none).
+-- whether it was sent before. Gives their ids, and the id of a task whose deadline has passed, at which
+-- it stops ('' for none).
 local model, limit, me, now, ts, lease_until, op, again = unpack(ARGV)
 limit = tonumber(limit)
 local claimed = {}
@@ -9,7 +9,7 @@ if again == '1' then
     -- The answer to an earlier try may have been lost.
     for _, id in ipairs(redis.call('ZREVRANGE', queue_key(model, RUNNING), 0, -1)) do
         if redis.call('HGET', task_key(id), 'op') == op then
-            table.insert(claimed, redis.call('HGETALL', task_key(id)))
+            table.insert(claimed, id)
         end
     end
     if #claimed > 0 then return { claimed, '' } end
@@ -36,7 +36,7 @@ for place = 0, READY_LAST do
             redis.call('HDEL', task, 'progress', 'message', 'partial')
         end
         tell(me, id, model, RUNNING, attempt + 1)
-        table.insert(claimed, redis.call('HGETALL', task))
+        table.insert(claimed, id)
     end
 end
 return { claimed, '' }

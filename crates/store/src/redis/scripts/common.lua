@@ -30,8 +30,10 @@ local function enter(id, model, place, seq, due)
 end
 
 -- Tells the other servers, if there are any.
+local neighbours
 local function tell(me, id, model, place, attempt)
-    if redis.call('ZCARD', prefix .. 'servers') > 1 then
+    neighbours = neighbours or redis.call('ZCARD', prefix .. 'servers')
+    if neighbours > 1 then
         redis.call('PUBLISH', prefix .. 'news', table.concat({ me, id, model, place, attempt }, ' '))
     end
 end
