@@ -139,4 +139,4 @@ def test_a_receiver_that_is_not_allowed_is_refused_at_once(tmp_path):
         assert (refused.status, refused.json()["code"]) == (400, "invalid_request")
         headers = {"x-webhook-events": "done", "x-webhook-url": "https://hooks.example/"}
         refused = server.post("/tasks/local-echo", {}, headers=headers).json()
-        assert "`done` is not completed, failed, cancelled or dead" in refused["detail"]
+        assert "`done` is not completed, failed, cancelled, dead or progress" in refused["detail"]

@@ -24,7 +24,7 @@ pub const NOT_BEGUN: HeaderName = HeaderName::from_static("x-not-begun");
 pub const ERROR_CODE: HeaderName = HeaderName::from_static("x-error-code");
 /// Who is told when a task ends.
 pub const WEBHOOK_URL: HeaderName = HeaderName::from_static("x-webhook-url");
-/// The ends that the webhook is told of, with commas between; all of them without it.
+/// What the webhook is told of, with commas between; without it, all ends.
 pub const WEBHOOK_EVENTS: HeaderName = HeaderName::from_static("x-webhook-events");
 /// W3C trace context.
 pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");

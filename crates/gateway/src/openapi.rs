@@ -266,7 +266,7 @@ fn parameters() -> Value {
         "x-tenant": header("x-tenant", "Whose call it is.", name),
         "x-request-id": header("x-request-id", "Ties log lines together; echoed.", json!({"type": "string", "pattern": "^[!-~]{1,128}$"})),
         "x-webhook-url": header("x-webhook-url", "Who is told when the task ends.", json!({"type": "string", "format": "uri", "maxLength": 2048})),
-        "x-webhook-events": header("x-webhook-events", "The ends that it is told of, with commas between; beside x-webhook-url only.", json!({"type": "string", "pattern": "^(completed|failed|cancelled|dead)(,(completed|failed|cancelled|dead))*$"})),
+        "x-webhook-events": header("x-webhook-events", "What it is told of, with commas between; beside x-webhook-url only. Without it, all ends.", json!({"type": "string", "pattern": "^(completed|failed|cancelled|dead|progress)(,(completed|failed|cancelled|dead|progress))*$"})),
         "idempotency-key": header("idempotency-key", "The same key and body give the same task.", json!({"type": "string", "pattern": "^[!-~]{1,255}$"})),
     })
 }

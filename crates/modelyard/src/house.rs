@@ -18,7 +18,7 @@ use dispatch::Dispatcher;
 use fleet::{Availability, Fleet, FleetSettings};
 use gateway::{Gateway, GatewaySettings, Inner, Server};
 use store::Owner;
-use tasks::{RecentSettings, TaskSettings, Tasks, Webhooks};
+use tasks::{RecentSettings, ResultSettings, TaskSettings, Tasks, Webhooks};
 use telemetry::metrics::Metrics;
 use tokio::task::JoinHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -321,7 +321,13 @@ fn task_settings(settings: &Settings) -> Result<TaskSettings, HouseError> {
         ..RecentSettings::default()
     };
     let webhooks = settings.webhooks.as_ref().map(webhooks).transpose()?;
+    let results = ResultSettings {
+        folder: settings.store.results_dir.clone(),
+        inline_bytes_max: settings.store.inline_result_bytes_max,
+    };
     Ok(TaskSettings {
+        results,
+        answer_bytes_max: settings.store.result_bytes_max,
         webhooks,
         lease: settings.workers.lease,
         keep_for: settings.store.result_ttl,

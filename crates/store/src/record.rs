@@ -122,7 +122,7 @@ pub struct Progress {
 pub struct Webhook {
     /// Where a letter is sent.
     pub url: String,
-    /// The ends that it is told of; empty for all.
+    /// What it is told of; empty for all ends.
     pub events: Vec<WebhookEvent>,
 }
 

@@ -18,7 +18,7 @@ use crate::{
     live::Entered,
     service::{STORE_WAIT, Service, report},
     verdict::{self, Answer},
-    webhooks::Receiver,
+    webhooks::{Receiver, tell_progress},
 };
 
 /// Between two writes of progress: fluent for a person, and little work for the store.
@@ -59,6 +59,7 @@ impl Attempt {
             outcome = self.call(to) => Some(outcome),
             () = self.keep_lease() => None,
             () = self.show_progress(&entered) => None,
+            () = tell_progress(&self.service, &self.record, entered.reported()) => None,
             () = self.service.put_back.cancelled() => Some(self.not_finished()),
         };
         if let Some(outcome) = outcome {
@@ -189,6 +190,25 @@ impl Attempt {
         pending::<()>().await;
     }
 
+    /// Writes how it ended; `None` if that cannot be done yet.
+    async fn finish(&self, outcome: Outcome) -> Option<Finished> {
+        let Fence { id, attempt, .. } = self.fence;
+        let kept = match self.service.results.keep(id, attempt, outcome).await {
+            Ok(kept) => kept,
+            Err(error) => {
+                tracing::warn!(%error, "a large result cannot be written yet");
+                return None;
+            }
+        };
+        match self.service.store.finish(self.fence, kept, clock::now()).await {
+            Ok(finished) => Some(finished),
+            Err(error) => {
+                report(&error, "the end of a task cannot be written yet");
+                None
+            }
+        }
+    }
+
     fn not_finished(&self) -> Outcome {
         let error = TaskError::new(ErrorCode::ServerDraining, "the server shut down meanwhile");
         Outcome::NotBegun { error, not_before: clock::now() }
@@ -198,13 +218,13 @@ impl Attempt {
     /// the disk is full for a while; its lease is renewed meanwhile as far as that goes.
     async fn settle(&self, entered: &Entered, outcome: Outcome) {
         loop {
-            match self.service.store.finish(self.fence, outcome.clone(), clock::now()).await {
-                Ok(Finished::Applied(state)) => return self.entered(state),
-                Ok(Finished::Fenced) => {
-                    let Fence { id, attempt, .. } = self.fence;
+            let Fence { id, attempt, .. } = self.fence;
+            match self.finish(outcome.clone()).await {
+                Some(Finished::Applied(state)) => return self.entered(state),
+                Some(Finished::Fenced) => {
                     return tracing::debug!(%id, attempt, "the attempt ended after it was given up");
                 }
-                Err(error) => report(&error, "the end of a task cannot be written yet"),
+                None => {}
             }
             tokio::select! {
                 () = sleep(STORE_WAIT) => {}

@@ -15,8 +15,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 use types::{CallId, ErrorCode, Fault, ModelName, TaskId};
 
 use crate::{
-    Recent, Submission, TaskEvent, TaskSettings, caps, clock, events, service::Service, view,
-    webhooks,
+    Recent, Submission, TaskEvent, TaskSettings, caps, clock, events, results, service::Service,
+    view, webhooks,
 };
 
 /// A store that takes longer than this to write something small is not healthy.
@@ -51,8 +51,8 @@ impl Tasks {
     /// Writes a task. It is on disk when this answers, and will reach exactly one end.
     ///
     /// # Errors
-    /// `model_not_found`, `invalid_request` for a webhook that may not be told, `idempotency_conflict`, `queue_full`, `server_draining`,
-    /// `store_unavailable`.
+    /// `model_not_found`, `invalid_request` for a webhook that may not be told,
+    /// `idempotency_conflict`, `queue_full`, `server_draining`, `store_unavailable`.
     ///
     /// # Cancel safety
     /// Dropping the future withdraws a submission that has not begun to be written; one that has
@@ -108,7 +108,8 @@ impl Tasks {
         if let Some(view) = self.service.recent.view(id) {
             return Ok(view);
         }
-        let record = self.service.store.get(id).await?.ok_or_else(|| not_found(id))?;
+        let mut record = self.service.store.get(id).await?.ok_or_else(|| not_found(id))?;
+        self.service.results.fill(&mut record).await?;
         Ok(view::of_record(&record, self.service.live.progress(id)))
     }
 
@@ -126,7 +127,8 @@ impl Tasks {
         limit: u32,
     ) -> Result<TaskPage, Fault> {
         let cursor = cursor.as_deref().map(self::cursor).transpose()?;
-        let list = self.service.store.list(&filter, cursor, limit).await?;
+        let mut list = self.service.store.list(&filter, cursor, limit).await?;
+        list.tasks.iter_mut().for_each(results::summarize);
         let live = &self.service.live;
         let tasks =
             list.tasks.iter().map(|task| view::of_record(task, live.progress(task.id))).collect();

@@ -9,7 +9,7 @@
 //! 5. `sweeper`: does what time alone decides; `neighbours` hears what other servers on the same
 //!    store do.
 //!
-//! Beside them, `webhooks` tells those who wait elsewhere, `dead_letters` lets a person decide about tasks that used up their attempts, `hub` tells those who wait, `live` knows what runs in this process, and `recent`
+//! Beside them, `results` keeps large answers in files, `webhooks` tells those who wait elsewhere, `dead_letters` lets a person decide about tasks that used up their attempts, `hub` tells those who wait, `live` knows what runs in this process, and `recent`
 //! remembers synchronous calls, so that their ids can be read too.
 //!
 //! A task may run more than once (at least once, with a fence: one result). It is handed
@@ -32,6 +32,7 @@ mod lanes;
 mod live;
 mod neighbours;
 mod recent;
+mod results;
 mod runner;
 mod service;
 mod settings;
@@ -44,6 +45,7 @@ mod webhooks;
 pub use events::TaskEvent;
 pub use handle::Tasks;
 pub use recent::{Recent, Record};
+pub use results::ResultSettings;
 pub use settings::{RecentSettings, TaskSettings};
 pub use store::{TaskFilter, Webhook};
 pub use submission::Submission;

@@ -20,7 +20,9 @@ use crate::{
     hub::Hub,
     lanes::{Lane, Lanes},
     live::Live,
-    neighbours, recent, runner, sweeper, webhooks,
+    neighbours, recent,
+    results::{self, Results},
+    runner, sweeper, webhooks,
 };
 
 /// Wait before a store that failed is asked again.
@@ -36,6 +38,7 @@ pub(crate) struct Service {
     pub(crate) hub: Hub,
     pub(crate) live: Live,
     pub(crate) recent: Recent,
+    pub(crate) results: Results,
     pub(crate) alarm: Alarm,
     /// Rings when a task with a webhook may have ended.
     pub(crate) ended: Notify,
@@ -66,6 +69,7 @@ impl Service {
             store,
             dispatcher,
             recent: Recent::new(settings.recent.clone(), settings.keep_for, hub.clone()),
+            results: Results::new(&settings.results),
             settings,
             hub,
             live: Live::default(),
@@ -243,6 +247,7 @@ impl Tasks {
         service.recovered.cancel();
         service.loops.spawn(sweeper::run(service.clone()));
         service.loops.spawn(neighbours::hear(service.clone()));
+        service.loops.spawn(results::tidy_up(service.clone()));
         if let Some(webhooks) = service.settings.webhooks.clone() {
             service.loops.spawn(webhooks::announce(service.clone(), webhooks));
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::Webhooks;
+use crate::{ResultSettings, Webhooks};
 
 /// What an operator may set about tasks.
 #[derive(Debug, Clone)]
@@ -20,6 +20,8 @@ pub struct TaskSettings {
     pub drain: Duration,
     /// Records of synchronous calls.
     pub recent: RecentSettings,
+    /// Where large results are kept.
+    pub results: ResultSettings,
     /// How those are told who wait for the end of a task; `None` if nobody is.
     pub webhooks: Option<Webhooks>,
 }
@@ -34,6 +36,7 @@ impl Default for TaskSettings {
             answer_bytes_max: 64 << 20,
             drain: Duration::from_secs(30),
             recent: RecentSettings::default(),
+            results: ResultSettings::default(),
             webhooks: None,
         }
     }

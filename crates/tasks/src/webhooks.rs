@@ -7,6 +7,7 @@
 
 mod deliver;
 mod letter;
+mod progress;
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,7 +20,10 @@ use types::{ErrorCode, Fault, ModelName, Priority};
 
 use crate::service::{STORE_WAIT, Service, report};
 
-pub(crate) use self::deliver::{Receiver, deliver};
+pub(crate) use self::{
+    deliver::{Receiver, deliver},
+    progress::tell_progress,
+};
 
 /// Notices that are read together.
 const NOTICES_MAX: u32 = 100;

@@ -149,7 +149,7 @@ pub struct ModelSpec {
     /// Who is told when a task of this model ends, unless the submission names another; needs
     /// `webhooks.secrets`.
     pub webhook_url: Option<String>,
-    /// The ends that `webhook_url` is told of; empty for all.
+    /// What `webhook_url` is told of; empty for all ends, without `progress`.
     pub webhook_events: Vec<WebhookEvent>,
 
     /// Address of the external API; `${NAME}` is replaced from the environment.

@@ -100,6 +100,13 @@ pub(super) struct StoreToml {
     pub(super) path: Option<PathBuf>,
     /// Where records of synchronous calls are kept.
     pub(super) sync_calls: SyncCalls,
+    /// Larger results are kept in files, in MiB.
+    pub(super) inline_result_mb_max: f64,
+    /// The largest result of a task that is kept, in MiB.
+    pub(super) result_mb_max: u32,
+    /// The folder of large results. Default: `results` beside the SQLite file; with Redis none, and a
+    /// large result then fails its task. Servers that share a Redis share the folder too.
+    pub(super) results_dir: Option<PathBuf>,
     /// Finished tasks and their results are deleted after so many hours.
     pub(super) result_ttl_hours: f64,
     /// Records of synchronous calls that are kept in memory.
@@ -114,6 +121,9 @@ impl Default for StoreToml {
             server_name: None,
             path: None,
             sync_calls: SyncCalls::default(),
+            inline_result_mb_max: 4.0,
+            result_mb_max: 64,
+            results_dir: None,
             result_ttl_hours: 168.0,
             recent_max: 10_000,
         }

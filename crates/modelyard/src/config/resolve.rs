@@ -107,11 +107,25 @@ fn is_origin(text: &str) -> bool {
 
 fn store(config: &mut ConfigToml, path: PathBuf, judge: &mut Judge<'_>) -> StoreSettings {
     let store = &mut config.store;
+    let url = store.url.clone().filter(|url| !url.is_empty());
+    let path = store.path.get_or_insert(path).clone();
+    let beside = || path.parent().map(|folder| folder.join("results"));
+    let inline = store.inline_result_mb_max;
+    if !(0.0..=1024.0).contains(&inline) {
+        let problem = format!("`{inline}` is out of range");
+        let key = KeyPath::dotted("store.inline_result_mb_max");
+        judge.refuse(&key, problem, "write a number from 0 to 1024");
+    }
     StoreSettings {
-        url: store.url.clone().filter(|url| !url.is_empty()),
+        results_dir: store.results_dir.clone().or_else(|| beside().filter(|_| url.is_none())),
+        inline_result_bytes_max: (inline * MEBIBYTE as f64) as usize,
+        result_bytes_max: judge
+            .positive("store.result_mb_max", store.result_mb_max)
+            .saturating_mul(MEBIBYTE),
+        url,
         prefix: store.prefix.clone(),
         server_name: store.server_name.clone(),
-        path: store.path.get_or_insert(path).clone(),
+        path,
         sync_calls: store.sync_calls,
         // A tenth of a second is the least that can be meant.
         result_ttl: judge.seconds("store.result_ttl_hours", store.result_ttl_hours * 3600.0, 0.1),

@@ -91,6 +91,12 @@ pub struct StoreSettings {
     pub path: PathBuf,
     /// Where records of synchronous calls are kept.
     pub sync_calls: SyncCalls,
+    /// Where large results are kept; `None` if they are not.
+    pub results_dir: Option<PathBuf>,
+    /// Up to this size a result is kept in the store itself, in bytes.
+    pub inline_result_bytes_max: usize,
+    /// Largest result that is kept, in bytes.
+    pub result_bytes_max: usize,
     /// How long finished tasks are kept.
     pub result_ttl: Duration,
     /// Records of synchronous calls kept in memory.

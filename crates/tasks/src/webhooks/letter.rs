@@ -1,22 +1,25 @@
 //! What a webhook is told. Pure.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use api::task::TaskState;
 use policy::task::TaskPolicy;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use store::{Idempotency, NewTask, Notice, StoredRequest, TaskRecord};
-use types::{ModelName, Priority, TaskId, WebhookEvent};
+use store::{Idempotency, NewTask, Notice, Progress, StoredRequest, TaskRecord, Webhook};
+use types::{ModelName, Priority, TaskId, Timestamp, WebhookEvent};
 use uuid::Uuid;
 
-use crate::view;
+use crate::{results, view};
 
 /// A larger result is left out; its receiver can ask for the task.
 const RESULT_BYTES_MAX: usize = 256 << 10;
 
 /// Letters that may wait. Far more than receivers that work ever let come together.
 const WAITING_MAX: u64 = 1_000_000;
+
+/// How far a task was a minute ago is nobody's business any more.
+const PROGRESS_TIME: Duration = Duration::from_secs(60);
 
 /// The body of a letter.
 #[derive(Serialize)]
@@ -26,7 +29,7 @@ struct Letter<'a> {
     data: Data<'a>,
 }
 
-/// The task at its end; the words are those of `GET /tasks/{id}`.
+/// The task as it stands; the words are those of `GET /tasks/{id}`.
 #[derive(Serialize)]
 struct Data<'a> {
     task_id: TaskId,
@@ -36,6 +39,12 @@ struct Data<'a> {
     attempt: u32,
     created_ms: u64,
     updated_ms: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    progress: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    partial: Option<Box<RawValue>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error_code: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -57,20 +66,54 @@ pub(super) fn of(
     if !webhook.events.is_empty() && !webhook.events.contains(&event) {
         return None;
     }
-    let request = StoredRequest {
-        route: Some(webhook.url.clone()),
-        content_type: Some("application/json".into()),
-        body: body(record, notice, event).into(),
-        ..StoredRequest::default()
-    };
+    let letter = task(record, webhook, body(record, notice, event), retry, keep_for);
     let key = format!("{} {} {}", notice.task, notice.attempt, event.as_str());
-    Some(NewTask {
+    let idempotency = Some(Idempotency::new(key, &letter.request));
+    Some(NewTask { idempotency, ..letter })
+}
+
+/// The letter about how far a task is at `now`, as a task that is worthless soon.
+pub(super) fn of_progress(
+    record: &TaskRecord,
+    progress: &Progress,
+    retry: TaskPolicy,
+    keep_for: Duration,
+    now: Timestamp,
+) -> Option<NewTask> {
+    let webhook = record.webhook.as_ref()?;
+    let view = view::of_record(record, Some(progress.clone()));
+    let data = Data {
+        progress: view.progress,
+        message: view.message,
+        partial: view.partial,
+        ..Data::of(record, record.state(), record.standing.attempt)
+    };
+    let body = written(WebhookEvent::Progress, now, data);
+    let deadline = Some(now.after(PROGRESS_TIME));
+    let letter = task(record, webhook, body, retry, keep_for);
+    Some(NewTask { deadline, created: now, ..letter })
+}
+
+/// A letter that waits to be sent.
+fn task(
+    record: &TaskRecord,
+    webhook: &Webhook,
+    body: String,
+    retry: TaskPolicy,
+    keep_for: Duration,
+) -> NewTask {
+    NewTask {
         id: TaskId::new(Uuid::now_v7()),
         model: ModelName::webhooks(),
         tenant: record.tenant.clone(),
         priority: Priority::Normal,
-        idempotency: Some(Idempotency::new(key, &request)),
-        request,
+        idempotency: None,
+        request: StoredRequest {
+            route: Some(webhook.url.clone()),
+            content_type: Some("application/json".into()),
+            body: body.into(),
+            ..StoredRequest::default()
+        },
         webhook: None,
         retry,
         not_before: None,
@@ -78,7 +121,7 @@ pub(super) fn of(
         keep_for,
         queued_max: WAITING_MAX,
         created: record.updated,
-    })
+    }
 }
 
 fn event(state: TaskState) -> Option<WebhookEvent> {
@@ -96,30 +139,47 @@ fn body(record: &TaskRecord, notice: Notice, event: WebhookEvent) -> String {
     // It may have been replayed since; then what it says by now belongs to another end.
     let is_current = view.state == notice.state && view.attempt == notice.attempt;
     let result = view.result.filter(|_| is_current);
-    let result_omitted = result.as_ref().is_some_and(|raw| raw.get().len() > RESULT_BYTES_MAX);
-    let at = UNIX_EPOCH + Duration::from_millis(record.updated.millis());
-    let letter = Letter {
-        r#type: format!("task.{}", event.as_str()),
-        timestamp: rfc3339(at),
-        data: Data {
+    let is_large = |raw: &RawValue| raw.get().len() > RESULT_BYTES_MAX;
+    let result_omitted =
+        result.as_ref().is_some_and(|raw| is_large(raw) || results::is_in_file(record));
+    let data = Data {
+        error_code: view.error_code.filter(|_| is_current),
+        result: result.filter(|_| !result_omitted),
+        result_omitted,
+        ..Data::of(record, notice.state, notice.attempt)
+    };
+    written(event, record.updated, data)
+}
+
+impl<'a> Data<'a> {
+    fn of(record: &'a TaskRecord, state: TaskState, attempt: u32) -> Self {
+        Self {
             task_id: record.id,
             model: &record.model,
-            status: notice.state.status(),
-            state: notice.state,
-            attempt: notice.attempt,
-            created_ms: view.created_ms,
-            updated_ms: view.updated_ms,
-            error_code: view.error_code.filter(|_| is_current),
-            result: result.filter(|_| !result_omitted),
-            result_omitted,
-        },
+            status: state.status(),
+            state,
+            attempt,
+            created_ms: record.created.millis(),
+            updated_ms: record.updated.millis(),
+            progress: None,
+            message: None,
+            partial: None,
+            error_code: None,
+            result: None,
+            result_omitted: false,
+        }
+    }
+}
+
+fn written(event: WebhookEvent, at: Timestamp, data: Data<'_>) -> String {
+    let at = UNIX_EPOCH + Duration::from_millis(at.millis());
+    let letter = Letter {
+        r#type: format!("task.{}", event.as_str()),
+        timestamp: humantime::format_rfc3339_millis(at).to_string(),
+        data,
     };
     // Texts, numbers and JSON that was read before can always be written.
     serde_json::to_string(&letter).unwrap_or_default()
-}
-
-fn rfc3339(at: SystemTime) -> String {
-    humantime::format_rfc3339_millis(at).to_string()
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod house;
 mod lives;
 mod progress;
 mod recent;
+mod results;
 mod running;
 mod stopping;
 mod webhooks;

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use adapters::webhook::{WebhookSender, WebhookSettings};
-use api::task::TaskState;
+use api::{task::TaskState, worker::Report};
 use axum::{Router, body::Bytes, extract::State};
 use http::{HeaderMap, StatusCode};
 use parking_lot::Mutex;
@@ -222,4 +222,37 @@ async fn nobody_can_submit_a_letter_by_hand() {
     let submission = Submission { model: ModelName::webhooks(), ..house.submission() };
     let fault = house.tasks.submit(submission).await.unwrap_err();
     assert_eq!(fault.code, ErrorCode::ModelNotFound);
+}
+
+#[tokio::test]
+async fn a_webhook_that_names_progress_is_told_how_far_a_task_is() {
+    let receiver = Receiver::start(&[]).await;
+    let house = House::with(spec(), settings(&[&receiver]));
+    let (open, gate) = tokio::sync::watch::channel(false);
+    let endpoint = house.declare(2, move |_| {
+        let mut gate = gate.clone();
+        async move {
+            gate.wait_for(|open| *open).await.unwrap();
+            Ok(json(200, "1"))
+        }
+    });
+    let events = [WebhookEvent::Progress, WebhookEvent::Completed];
+    let id = submit(&house, receiver.webhook(&events)).await;
+    until("it is called", || endpoint.calls() == 1).await;
+    let call_id = endpoint.seen()[0].header("x-call-id").parse().unwrap();
+    for word in ["begun", "half"] {
+        let (fraction, message) = (Some(0.5), Some(word.to_owned()));
+        let partial = Some(serde_json::json!([word]));
+        let progress = Report::Progress { call_id, fraction, message, partial };
+        house.tasks.on_report(call_id, &progress);
+    }
+    until("it is told", || receiver.told().len() == 1).await;
+    open.send(true).unwrap();
+    house.end(id).await;
+    until("the end is told", || receiver.told().len() == 2).await;
+    let words = |letter: &Value| (letter["type"].clone(), letter["data"]["partial"].clone());
+    let letters: Vec<_> = receiver.letters.lock().iter().map(|(_, body)| words(body)).collect();
+    // Both words were said before there was time to tell the first.
+    let half = serde_json::json!(["half"]);
+    assert_eq!(letters, [("task.progress".into(), half), ("task.completed".into(), Value::Null)]);
 }

@@ -1,9 +1,10 @@
-//! Which ends of tasks are told.
+//! What of tasks is told.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// An end of a task that a webhook can be told of.
+/// What happens to a task that a webhook can be told of: its ends, and its progress where that is
+/// named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum WebhookEvent {
@@ -15,11 +16,14 @@ pub enum WebhookEvent {
     Cancelled,
     /// It used up its attempts.
     Dead,
+    /// Its code said how far it is.
+    Progress,
 }
 
 impl WebhookEvent {
     /// Every event.
-    pub const ALL: [Self; 4] = [Self::Completed, Self::Failed, Self::Cancelled, Self::Dead];
+    pub const ALL: [Self; 5] =
+        [Self::Completed, Self::Failed, Self::Cancelled, Self::Dead, Self::Progress];
 
     /// The word on the wire.
     pub const fn as_str(self) -> &'static str {
@@ -28,6 +32,7 @@ impl WebhookEvent {
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
             Self::Dead => "dead",
+            Self::Progress => "progress",
         }
     }
 }
@@ -37,6 +42,8 @@ impl std::str::FromStr for WebhookEvent {
     fn from_str(text: &str) -> Result<Self, String> {
         let word = text.trim();
         let known = Self::ALL.into_iter().find(|event| event.as_str() == word);
-        known.ok_or_else(|| format!("`{word}` is not completed, failed, cancelled or dead"))
+        known.ok_or_else(|| {
+            format!("`{word}` is not completed, failed, cancelled, dead or progress")
+        })
     }
 }
