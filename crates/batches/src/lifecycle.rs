@@ -83,6 +83,12 @@ impl BatchRecord {
         }
     }
 
+    /// What it ends as, once no further line is called for `cause`. A client that was told `cancelling`
+    /// is not told `completed` afterwards, though its last line may have been done just then.
+    pub(crate) fn final_cause(&self, cause: Cause) -> Cause {
+        if self.status == BatchStatus::Cancelling { Cause::Cancelled } else { cause }
+    }
+
     /// What it ends with is decided.
     pub(crate) fn sealed(&mut self, sealed: Sealed, counts: RequestCounts) {
         self.sealed = Some(sealed);

@@ -53,6 +53,7 @@ fn whoever_cancels_first_decides_how_it_ends() {
     assert_eq!(batch.times.cancelling, Some(at(1)));
     batch.finalizing(at(4));
     assert_eq!(batch.status, BatchStatus::Cancelling);
+    assert_eq!(batch.final_cause(Cause::Done), Cause::Cancelled);
     let mut refused = batch.clone();
     refused.refused(Vec::new(), at(5));
     assert_eq!(refused.status, BatchStatus::Cancelled);
@@ -65,6 +66,7 @@ fn what_is_being_written_is_not_cancelled_any_more() {
     batch.finalizing(at(2));
     assert!(batch.cancel(at(3)));
     assert_eq!((batch.status, batch.must_stop(at(4))), (BatchStatus::Finalizing, None));
+    assert_eq!(batch.final_cause(Cause::Done), Cause::Done);
 }
 
 #[test]
