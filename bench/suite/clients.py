@@ -78,7 +78,7 @@ def _once(method: str, url: str, body: str | None, seconds_max: float) -> tuple[
     connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=seconds_max)
     headers = {} if body is None else {"content-type": "application/json"}
     try:
-        connection.request(method, parts.path, body, headers)
+        connection.request(method, f"{parts.path}?{parts.query}", body, headers)
         answer = connection.getresponse()
         return answer.status, answer.read()
     except http.client.HTTPException as error:
