@@ -17,6 +17,7 @@ pub mod clock;
 pub mod dead;
 pub mod documents;
 pub mod lists;
+pub mod moves;
 pub mod notices;
 pub mod restarts;
 pub mod runs;
@@ -196,6 +197,14 @@ macro_rules! task_store_conformance {
                 restarts_are_not_held_against_a_task,
                 a_server_leaves_its_own_tasks_alone,
                 an_answer_for_an_earlier_server_is_not_taken,
+            }
+            moves {
+                a_moved_task_is_what_it_was,
+                what_ran_elsewhere_waits_here,
+                the_order_of_submission_is_kept_behind_what_is_there,
+                a_task_that_is_there_is_left_alone,
+                a_moved_key_is_known_and_a_taken_one_is_refused,
+                whole_pages_go_from_the_oldest_to_the_newest_and_miss_none,
             }
             lists {
                 pages_go_from_the_newest_to_the_oldest_and_miss_none,

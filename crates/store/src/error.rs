@@ -45,10 +45,10 @@ pub enum StoreError {
     /// The database was written by a later version of this program.
     #[error(
         "task store {}: it has schema {found} and this program knows {known}; use the newer program \
-         or another file", .path.display()
+         or another store", .path.display()
     )]
     Newer {
-        /// The database.
+        /// The database: a file, or the address of a server.
         path: PathBuf,
         /// Its schema.
         found: i64,

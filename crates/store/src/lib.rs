@@ -16,8 +16,10 @@ mod error;
 mod folder;
 mod memory;
 mod place;
+mod portable;
 mod record;
 mod redis;
+mod report;
 mod sqlite;
 mod standing;
 mod task_store;
@@ -27,11 +29,13 @@ pub use error::StoreError;
 pub use folder::{Folder, FolderError, NewFile};
 pub use memory::MemoryStore;
 pub use place::Place;
+pub use portable::{BadLine, Line, PortableDocument, Restored, WholePage, WholeTask};
 pub use record::{
     EndedTask, FailedAttempt, Fence, Idempotency, NewTask, Notice, Owner, Progress, StoredAnswer,
     StoredRequest, TaskError, TaskRecord, Webhook,
 };
 pub use redis::{RedisOptions, RedisStore};
+pub use report::{Problem, Report};
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use standing::Standing;
 pub use task_store::{

@@ -2,6 +2,7 @@
 //! and a quick stand-in for tests of what is built on top.
 
 mod documents;
+mod whole;
 
 use std::{
     collections::BTreeMap,
@@ -15,8 +16,9 @@ use types::{ModelName, TaskId, Timestamp};
 use self::documents::Documents;
 use crate::{
     Cancelled, Changed, Cursor, Discarded, EndedTask, FailedAttempt, Fence, Finished, Idempotency,
-    Lease, ModelTasks, NewTask, Next, Notice, Outcome, Owner, Place, Progress, Replayed, Standing,
-    StoreError, Submitted, Swept, TaskFilter, TaskList, TaskRecord, TaskStore,
+    Lease, ModelTasks, NewTask, Next, Notice, Outcome, Owner, Place, Progress, Replayed, Restored,
+    Standing, StoreError, Submitted, Swept, TaskFilter, TaskList, TaskRecord, TaskStore, WholePage,
+    WholeTask,
     standing::{Moment, Step, Tick},
 };
 
@@ -341,6 +343,19 @@ impl TaskStore for MemoryStore {
         let page: Vec<_> = found.by_ref().take(limit as usize).collect();
         let next = found.next().and_then(|_| page.last()).map(|(seq, _)| Cursor(*seq));
         Ok(TaskList { tasks: page.into_iter().map(|(_, record)| record).collect(), next })
+    }
+
+    async fn read_whole(&self, after: Option<Cursor>, limit: u32) -> Result<WholePage, StoreError> {
+        Ok(self.shelf().read_whole(after, limit))
+    }
+
+    async fn restore(
+        &self,
+        tasks: Vec<WholeTask>,
+        now: Timestamp,
+    ) -> Result<Vec<Restored>, StoreError> {
+        let mut shelf = self.shelf();
+        Ok(tasks.into_iter().map(|whole| shelf.restore(whole.put_back(now))).collect())
     }
 
     async fn recover(&self, now: Timestamp) -> Result<Swept, StoreError> {

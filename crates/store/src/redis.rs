@@ -10,6 +10,7 @@ mod attempts;
 mod caps;
 mod clock;
 mod documents;
+mod examine;
 mod fields;
 mod held;
 mod inspect;
@@ -20,7 +21,9 @@ mod list;
 mod news;
 mod notices;
 mod queue;
+mod schema;
 mod scripts;
+mod whole;
 
 use std::{
     collections::HashSet,
@@ -44,7 +47,8 @@ use self::{
 use crate::{
     Cancelled, CapWish, Cursor, Discarded, Document, DocumentQuery, DocumentStore, EndedTask,
     FailedAttempt, Fence, Finished, Lease, ModelTasks, NewTask, News, Next, Notice, Outcome, Owner,
-    Progress, Replayed, StoreError, Submitted, Swept, TaskFilter, TaskList, TaskRecord, TaskStore,
+    Progress, Replayed, Restored, StoreError, Submitted, Swept, TaskFilter, TaskList, TaskRecord,
+    TaskStore, WholePage, WholeTask,
 };
 
 /// Where Redis is, and who we are there.
@@ -74,7 +78,8 @@ impl RedisOptions {
 #[derive(Clone)]
 pub struct RedisStore {
     shared: Arc<Shared>,
-    life: Arc<Life>,
+    /// `None` for a visitor.
+    life: Option<Arc<Life>>,
 }
 
 /// What every part of the store needs.
@@ -97,15 +102,46 @@ impl RedisStore {
     ///
     /// # Errors
     /// [`StoreError::Unfit`] for a wrong address, an old version, a cluster or a replica;
+    /// [`StoreError::Newer`] where a later version of this program keeps tasks;
     /// [`StoreError::Unreachable`] otherwise.
     ///
     /// # Cancel safety
     /// A life that was begun is over once three heartbeats are missing.
     pub async fn open(options: &RedisOptions) -> Result<Self, StoreError> {
+        let mut shared = Shared::new(options)?;
+        // Boxed, or the futures of callers become too deep for the compiler.
+        Box::pin(shared.migrate()).await?;
+        shared.owner = life::begin(&shared, &options.name).await?;
+        let shared = Arc::new(shared);
+        let life = Arc::new(Life::keep(shared.clone(), options.name.clone()));
+        life.beat().await?;
+        Ok(Self { shared, life: Some(life) })
+    }
+
+    /// Reaches Redis like [`Self::open`], without being one of the servers: nothing may be claimed,
+    /// and nobody counts on it. Nothing is written.
+    ///
+    /// # Errors
+    /// Those of [`Self::open`].
+    ///
+    /// # Cancel safety
+    /// Only reads.
+    pub async fn visit(options: &RedisOptions) -> Result<Self, StoreError> {
+        let shared = Shared::new(options)?;
+        let (found, known) = (shared.schema().await?, schema::known());
+        if found > known {
+            return Err(shared.link.newer(found, known));
+        }
+        Ok(Self { shared: Arc::new(shared), life: None })
+    }
+}
+
+impl Shared {
+    fn new(options: &RedisOptions) -> Result<Self, StoreError> {
         let shown = address::shown(&options.url);
         let address = Address::parse(&options.url)
             .map_err(|reason| StoreError::Unfit { server: shown.as_str().into(), reason })?;
-        let mut shared = Shared {
+        Ok(Self {
             link: Link::new(address, shown),
             keys: Keys(options.prefix.clone()),
             scripts: Scripts::new(),
@@ -115,16 +151,9 @@ impl RedisStore {
             others: Others::default(),
             held: Held::default(),
             doubtful: Mutex::default(),
-        };
-        shared.owner = life::begin(&shared, &options.name).await?;
-        let shared = Arc::new(shared);
-        let life = Arc::new(Life::keep(shared.clone(), options.name.clone()));
-        life.beat().await?;
-        Ok(Self { shared, life })
+        })
     }
-}
 
-impl Shared {
     const fn owner(&self) -> Owner {
         self.owner
     }
@@ -225,6 +254,18 @@ impl TaskStore for RedisStore {
         self.shared.list(filter, after, limit).await
     }
 
+    async fn read_whole(&self, after: Option<Cursor>, limit: u32) -> Result<WholePage, StoreError> {
+        self.shared.read_whole(after, limit).await
+    }
+
+    async fn restore(
+        &self,
+        tasks: Vec<WholeTask>,
+        now: Timestamp,
+    ) -> Result<Vec<Restored>, StoreError> {
+        self.shared.restore(tasks, now).await
+    }
+
     async fn recover(&self, now: Timestamp) -> Result<Swept, StoreError> {
         self.shared.recover(now).await
     }
@@ -238,7 +279,10 @@ impl TaskStore for RedisStore {
     }
 
     async fn check(&self) -> Result<(), StoreError> {
-        self.life.beat().await
+        match &self.life {
+            Some(life) => life.beat().await,
+            None => self.shared.schema().await.map(drop),
+        }
     }
 
     async fn share(&self, wishes: &[CapWish]) -> Result<Option<Vec<u32>>, StoreError> {
@@ -266,7 +310,9 @@ impl TaskStore for RedisStore {
     }
 
     async fn close(&self) {
-        self.life.end().await;
+        if let Some(life) = &self.life {
+            life.end().await;
+        }
         self.shared.link.close();
     }
 }

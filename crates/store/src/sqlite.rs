@@ -5,12 +5,14 @@
 
 mod checkpoint;
 mod documents;
+mod examine;
 mod ledger;
 mod list;
 mod lock;
 mod readers;
 mod rows;
 mod schema;
+mod whole;
 mod writer;
 
 use std::{path::PathBuf, sync::Arc};
@@ -25,8 +27,9 @@ use self::{
 };
 use crate::{
     Cancelled, Cursor, Discarded, Document, DocumentQuery, DocumentStore, EndedTask, FailedAttempt,
-    Fence, Finished, Lease, ModelTasks, NewTask, Next, Notice, Outcome, Owner, Replayed,
-    StoreError, Submitted, Swept, TaskFilter, TaskList, TaskRecord, TaskStore,
+    Fence, Finished, Lease, ModelTasks, NewTask, Next, Notice, Outcome, Owner, Replayed, Restored,
+    StoreError, Submitted, Swept, TaskFilter, TaskList, TaskRecord, TaskStore, WholePage,
+    WholeTask,
 };
 
 /// Where the file is, and how much may go on at once.
@@ -70,6 +73,15 @@ impl SqliteStore {
         let writer = Writer::start(ledger, lock, options)?;
         let readers = Readers::new(options);
         Ok(Self { owner, writer: Arc::new(writer), readers: Arc::new(readers) })
+    }
+
+    /// Opens a file that must be there; else like [`Self::open`].
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] where there is none, and those of [`Self::open`].
+    pub fn open_existing(options: &SqliteOptions) -> Result<Self, StoreError> {
+        examine::must_exist(&options.path)?;
+        Self::open(options)
     }
 }
 
@@ -167,6 +179,21 @@ impl TaskStore for SqliteStore {
     ) -> Result<TaskList, StoreError> {
         let filter = filter.clone();
         self.readers.read(move |connection| list::page(connection, &filter, after, limit)).await
+    }
+
+    async fn read_whole(&self, after: Option<Cursor>, limit: u32) -> Result<WholePage, StoreError> {
+        self.readers.read(move |connection| whole::page(connection, after, limit)).await
+    }
+
+    async fn restore(
+        &self,
+        tasks: Vec<WholeTask>,
+        now: Timestamp,
+    ) -> Result<Vec<Restored>, StoreError> {
+        let tasks: Vec<_> = tasks.into_iter().map(|whole| whole.put_back(now)).collect();
+        let restore =
+            move |ledger: &mut Ledger| tasks.iter().map(|it| ledger.restore(it)).collect();
+        self.writer.write(Durability::Synced, restore).await
     }
 
     async fn recover(&self, now: Timestamp) -> Result<Swept, StoreError> {

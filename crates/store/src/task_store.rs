@@ -8,8 +8,8 @@ use futures_util::stream::{self, BoxStream, StreamExt};
 use types::{ErrorCode, ModelName, Priority, TaskId, Tenant, Timestamp};
 
 use crate::{
-    EndedTask, FailedAttempt, Fence, NewTask, Notice, Owner, Place, Progress, StoreError,
-    StoredAnswer, TaskError, TaskRecord,
+    EndedTask, FailedAttempt, Fence, NewTask, Notice, Owner, Place, Progress, Restored, StoreError,
+    StoredAnswer, TaskError, TaskRecord, WholePage, WholeTask,
 };
 
 /// How a submission went.
@@ -317,6 +317,18 @@ pub trait TaskStore: Send + Sync + 'static {
         after: Option<Cursor>,
         limit: u32,
     ) -> Result<TaskList, StoreError>;
+
+    /// Reads a page of at most `limit` tasks with all that is known of them, newer than `after`, the
+    /// oldest first. Tasks that are submitted meanwhile come last.
+    async fn read_whole(&self, after: Option<Cursor>, limit: u32) -> Result<WholePage, StoreError>;
+
+    /// Writes tasks that another store had, behind all that are there, in their order and with all
+    /// times and counts as they were; what ran there waits here as after a restart. One answer for each.
+    async fn restore(
+        &self,
+        tasks: Vec<WholeTask>,
+        now: Timestamp,
+    ) -> Result<Vec<Restored>, StoreError>;
 
     /// Puts back what earlier lives of this server ran; to be called once, before the first claim.
     /// An attempt that was lost this way counts.

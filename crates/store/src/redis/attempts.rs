@@ -39,19 +39,21 @@ impl Shared {
         let mut pipe = Pipeline::new();
         pipe.lrange(self.keys.attempts(id), 0, -1);
         let (entries,): (Vec<String>,) = self.link.ask(Question::Pipe(&pipe)).await?;
-        let entry = |text: String| {
-            let Entry { attempt, owner, began, ended, code, detail } =
-                serde_json::from_str(&text).map_err(|error| self.link.unreadable(error))?;
-            // A later version may have known more codes.
-            let code = ErrorCode::from_slug(&code).unwrap_or(ErrorCode::InternalError);
-            Ok(FailedAttempt {
-                attempt,
-                owner: Owner(owner),
-                began: Timestamp::from_millis(began),
-                ended: Timestamp::from_millis(ended),
-                error: TaskError { code, detail },
-            })
-        };
-        entries.into_iter().map(entry).collect()
+        entries.iter().map(|text| self.failed_attempt(text)).collect()
+    }
+
+    /// Reads one entry of the list.
+    pub(super) fn failed_attempt(&self, text: &str) -> Result<FailedAttempt, StoreError> {
+        let Entry { attempt, owner, began, ended, code, detail } =
+            serde_json::from_str(text).map_err(|error| self.link.unreadable(error))?;
+        // A later version may have known more codes.
+        let code = ErrorCode::from_slug(&code).unwrap_or(ErrorCode::InternalError);
+        Ok(FailedAttempt {
+            attempt,
+            owner: Owner(owner),
+            began: Timestamp::from_millis(began),
+            ended: Timestamp::from_millis(ended),
+            error: TaskError { code, detail },
+        })
     }
 }

@@ -46,6 +46,14 @@ impl<'a> Info<'a> {
         self.0.get(field) == Some(&value)
     }
 
+    /// What it is, with its version.
+    pub(super) fn name(&self) -> String {
+        match (self.0.get("valkey_version"), self.0.get("redis_version")) {
+            (Some(version), _) => format!("Valkey {version}"),
+            (None, version) => format!("Redis {}", version.copied().unwrap_or("unknown")),
+        }
+    }
+
     /// Why tasks cannot be kept there at all.
     pub(super) fn refusal(&self) -> Option<String> {
         // Valkey tells the version of Redis that it is compatible with here.

@@ -63,3 +63,8 @@ pub(super) fn scope(task: &NewTask) -> String {
 pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+/// What [`hex`] has written of a SHA-256.
+pub(super) fn unhex(text: &str) -> Option<[u8; 32]> {
+    data_encoding::HEXLOWER.decode(text.as_bytes()).ok()?.try_into().ok()
+}

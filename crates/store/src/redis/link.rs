@@ -81,6 +81,24 @@ impl Link {
         self.current.read().risks.clone()
     }
 
+    /// The address, without a password.
+    pub(super) fn shown(&self) -> &str {
+        &self.shown
+    }
+
+    /// What the server calls itself.
+    pub(super) async fn version(&self) -> Result<String, StoreError> {
+        let mut pipe = Pipeline::new();
+        pipe.cmd("INFO").arg("server");
+        let (info,): (String,) = self.ask(Question::Pipe(&pipe)).await?;
+        Ok(Info::parse(&info).name())
+    }
+
+    /// The keys are of a later version of this program.
+    pub(super) fn newer(&self, found: i64, known: i64) -> StoreError {
+        StoreError::Newer { path: self.shown.as_ref().into(), found, known }
+    }
+
     /// Answers nothing any more.
     pub(super) fn close(&self) {
         let mut current = self.current.write();

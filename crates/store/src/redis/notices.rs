@@ -5,7 +5,7 @@ use redis::Pipeline;
 use super::{Shared, link::Question};
 use crate::{Notice, Place, StoreError};
 
-const KEY: &str = "notices";
+pub(super) const KEY: &str = "notices";
 
 impl Shared {
     /// The oldest of them.
@@ -18,17 +18,22 @@ impl Shared {
     }
 
     pub(super) async fn forget_notice(&self, notice: Notice) -> Result<(), StoreError> {
-        let Notice { task, attempt, state } = notice;
-        let Some(place) = Place::of_end(state) else { return Ok(()) };
         let mut pipe = Pipeline::new();
-        pipe.zrem(self.keys.named(KEY), format!("{task} {attempt} {}", place.code()));
+        pipe.zrem(self.keys.named(KEY), text(&notice));
         let (_,): (i64,) = self.link.ask(Question::Pipe(&pipe)).await?;
         Ok(())
     }
 }
 
+/// `id attempt place`; the place is that of the end, which every notice is about.
+pub(super) fn text(notice: &Notice) -> String {
+    let Notice { task, attempt, state } = notice;
+    let place = Place::of_end(*state).map_or(-1, Place::code);
+    format!("{task} {attempt} {place}")
+}
+
 /// Reads `id attempt place`, as `scripts/step.lua` writes it.
-fn parse(text: &str) -> Option<Notice> {
+pub(super) fn parse(text: &str) -> Option<Notice> {
     let mut words = text.split(' ');
     Some(Notice {
         task: words.next()?.parse().ok()?,

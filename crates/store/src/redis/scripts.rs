@@ -8,6 +8,7 @@ pub(super) struct Scripts {
     pub(super) submit: Script,
     pub(super) claim: Script,
     pub(super) renew: Script,
+    pub(super) restore: Script,
     pub(super) step: Script,
     pub(super) remove: Script,
     pub(super) show: Script,
@@ -19,6 +20,9 @@ pub(super) struct Scripts {
     pub(super) servers: Script,
     pub(super) silent: Script,
     pub(super) put_document: Script,
+    pub(super) schema: Script,
+    pub(super) strays: Script,
+    pub(super) look: Script,
     pub(super) remove_document: Script,
 }
 
@@ -37,6 +41,7 @@ impl Scripts {
             submit: script!("submit.lua"),
             claim: script!("claim.lua"),
             renew: script!("renew.lua"),
+            restore: script!("restore.lua"),
             step: script!("step.lua"),
             remove: script!("remove.lua"),
             show: script!("show.lua"),
@@ -48,6 +53,9 @@ impl Scripts {
             servers: script!("servers.lua"),
             silent: script!("silent.lua"),
             put_document: script!("put_document.lua"),
+            schema: script!("schema.lua"),
+            strays: script!("strays.lua"),
+            look: script!("look.lua"),
             remove_document: script!("remove_document.lua"),
         }
     }

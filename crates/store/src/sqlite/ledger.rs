@@ -4,6 +4,7 @@ mod attempts;
 mod clock;
 mod notices;
 mod queue;
+mod restore;
 mod tally;
 mod task;
 #[cfg(test)]

@@ -77,11 +77,18 @@ fn set_up_writer(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "cache_size", -8000)
 }
 
+/// The version of a file; 0 for one that is empty.
+pub(super) fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+/// The latest version.
+pub(super) const fn known() -> i64 {
+    STEPS.len() as i64
+}
+
 fn migrate(connection: &mut Connection, steps: &[&str], path: &Path) -> Result<(), StoreError> {
     let sqlite = |error| fault(path, error);
-    let version = |connection: &Connection| {
-        connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))
-    };
     let (found, known) = (version(connection).map_err(sqlite)?, steps.len() as i64);
     if found > known || found < 0 {
         return Err(StoreError::Newer { path: path.into(), found, known });

@@ -10,6 +10,7 @@
 mod conformance;
 mod crash;
 mod model;
+mod moves;
 mod redis;
 mod redis_server;
 mod sentinel;

@@ -265,7 +265,7 @@ async fn nothing_is_left_of_tasks_whose_time_is_over() {
     let mut left: Vec<String> = redis.keys("ray_service:*").await.unwrap();
     left.retain(|key| !key.starts_with("ray_service:heartbeat"));
     left.sort();
-    let fixed = ["lives", "models", "names", "seq", "servers", "tasks"];
+    let fixed = ["lives", "models", "names", "schema", "seq", "servers", "tasks"];
     assert_eq!(left, fixed.map(|name| format!("ray_service:{name}")));
 }
 

@@ -12,8 +12,9 @@ use api::task::TaskState;
 use async_trait::async_trait;
 use store::{
     Cancelled, Cursor, Discarded, EndedTask, FailedAttempt, Fence, Finished, Lease, MemoryStore,
-    ModelTasks, NewTask, Next, Notice, Outcome, Owner, Replayed, SqliteOptions, SqliteStore,
-    StoreError, Submitted, Swept, TaskFilter, TaskList, TaskRecord, TaskStore,
+    ModelTasks, NewTask, Next, Notice, Outcome, Owner, Replayed, Restored, SqliteOptions,
+    SqliteStore, StoreError, Submitted, Swept, TaskFilter, TaskList, TaskRecord, TaskStore,
+    WholePage, WholeTask,
 };
 use tasks::TaskSettings;
 use types::{ErrorCode, ModelName, TaskId, Timestamp};
@@ -201,6 +202,16 @@ impl TaskStore for Failing {
         limit: u32,
     ) -> Result<TaskList, StoreError> {
         self.store.list(filter, after, limit).await
+    }
+    async fn read_whole(&self, after: Option<Cursor>, limit: u32) -> Result<WholePage, StoreError> {
+        self.store.read_whole(after, limit).await
+    }
+    async fn restore(
+        &self,
+        tasks: Vec<WholeTask>,
+        now: Timestamp,
+    ) -> Result<Vec<Restored>, StoreError> {
+        self.store.restore(tasks, now).await
     }
     async fn recover(&self, now: Timestamp) -> Result<Swept, StoreError> {
         self.store.recover(now).await

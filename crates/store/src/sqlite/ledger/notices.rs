@@ -11,11 +11,15 @@ const ALL: &str = "SELECT t.id, n.attempt, n.place FROM notice n JOIN task t ON 
 impl Ledger {
     /// Notes that a task has ended here.
     pub(super) fn keep_notice(&self, entry: &Entry, end: &Standing) -> rusqlite::Result<()> {
+        self.note_end(entry.seq, end.attempt, end.place)
+    }
+
+    pub(super) fn note_end(&self, seq: i64, attempt: u32, end: Place) -> rusqlite::Result<()> {
         self.connection
             .prepare_cached(
                 "INSERT OR IGNORE INTO notice (seq, attempt, place) VALUES (?1, ?2, ?3)",
             )?
-            .execute(params![entry.seq, end.attempt, end.place.code()])
+            .execute(params![seq, attempt, end.code()])
             .map(drop)
     }
 

@@ -11,9 +11,9 @@ use crate::{
 
 /// The two names of a task, as numbers.
 #[derive(Clone, Copy)]
-struct Names {
-    model: NameId,
-    tenant: NameId,
+pub(super) struct Names {
+    pub(super) model: NameId,
+    pub(super) tenant: NameId,
 }
 
 impl Ledger {
@@ -142,7 +142,7 @@ impl Ledger {
         Ok(Discarded::Removed)
     }
 
-    fn names(&mut self, task: &NewTask) -> rusqlite::Result<Names> {
+    pub(super) fn names(&mut self, task: &NewTask) -> rusqlite::Result<Names> {
         let model = self.tally.name(&self.connection, task.model.as_str())?;
         let tenant = self.tally.name(&self.connection, task.tenant.as_str())?;
         Ok(Names { model, tenant })
@@ -172,7 +172,7 @@ impl Ledger {
         }))
     }
 
-    fn insert(
+    pub(super) fn insert(
         &mut self,
         task: &NewTask,
         names: Names,
@@ -241,7 +241,7 @@ impl Ledger {
         Ok(self.connection.last_insert_rowid())
     }
 
-    fn write_answer(&self, seq: i64, outcome: &Outcome) -> rusqlite::Result<()> {
+    pub(super) fn write_answer(&self, seq: i64, outcome: &Outcome) -> rusqlite::Result<()> {
         let Outcome::Completed(StoredAnswer { content_type, body }) = outcome else {
             return Ok(());
         };
@@ -253,7 +253,7 @@ impl Ledger {
             .map(drop)
     }
 
-    fn write_progress(&self, seq: i64, progress: Option<f64>) -> rusqlite::Result<()> {
+    pub(super) fn write_progress(&self, seq: i64, progress: Option<f64>) -> rusqlite::Result<()> {
         self.connection
             .prepare_cached("UPDATE task SET progress = ?2 WHERE seq = ?1")?
             .execute(params![seq, progress])

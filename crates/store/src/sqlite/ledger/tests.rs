@@ -9,6 +9,7 @@ use crate::{
     sqlite::{
         Ledger, documents, list,
         lock::Lock,
+        whole,
         writer::{Durability, Writer},
     },
 };
@@ -29,6 +30,7 @@ fn no_question_that_is_asked_often_walks_a_table_or_sorts() {
         list::NEWEST_WITH_ERROR,
         attempts::OF_TASK,
         documents::BY_ID,
+        whole::OLDEST,
     ]
     .into_iter()
     .chain(documents::PAGES)
