@@ -34,6 +34,10 @@ mod run;
 mod settings;
 mod shelf;
 
+/// The kinds of documents that are kept in the store.
+pub const DOCUMENT_KINDS: [&str; 2] =
+    [<record::FileRecord as shelf::Record>::KIND, <record::BatchRecord as shelf::Record>::KIND];
+
 pub use error::Error;
 pub use files::{Content, Files, ListQuery, NewFileInfo, Upload};
 pub use handle::Batches;

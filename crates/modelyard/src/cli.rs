@@ -6,6 +6,7 @@ mod chat;
 mod client;
 mod dead;
 mod serve;
+mod store;
 
 use clap::{Parser, Subcommand};
 
@@ -16,6 +17,7 @@ pub(crate) use self::{
     client::{CancelArgs, Connection, InvokeArgs, ListArgs, SubmitArgs, TaskCommand},
     dead::{DeadCommand, DeadFilter, DeadListArgs, HandleArgs},
     serve::{CheckConfigArgs, ConfigArgs, ServeArgs},
+    store::{ExportArgs, ImportArgs, StoreArgs, StoreCommand},
 };
 
 /// Turns AI models into services.
@@ -65,6 +67,16 @@ Examples:
   modelyard task list --model local-echo --state failed"
     )]
     Task(TaskCommand),
+    /// Check, export and import the store of tasks.
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  modelyard store check
+  modelyard store export tasks.jsonl
+  REDIS_URL=redis://10.0.0.4:6379/0 modelyard store import tasks.jsonl"
+    )]
+    Store(StoreCommand),
     /// Have every line of a file answered.
     ///
     /// A batch survives crashes as tasks do: each of its lines is one, and no line is answered twice.

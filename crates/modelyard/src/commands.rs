@@ -11,6 +11,7 @@ mod output;
 mod reload;
 mod request;
 mod serve;
+mod store;
 mod task;
 mod worker;
 
@@ -42,6 +43,7 @@ pub(crate) fn run(command: Command, around: &Surroundings) -> Result<(), Failure
         Command::Invoke(args) => client_runtime()?.block_on(invoke::run(args)),
         Command::Chat(args) => client_runtime()?.block_on(chat::run(args)),
         Command::Task(command) => client_runtime()?.block_on(task::run(command)),
+        Command::Store(command) => store::run(&command, around),
         Command::Batch(command) => client_runtime()?.block_on(batch::run(command)),
         Command::Bench(command) => bench::run(&command, around),
         Command::Worker(command) => worker::run(command, around),

@@ -4,8 +4,8 @@
 use std::{io, sync::Arc};
 
 use store::{
-    DocumentStore, Folder, FolderError, RedisOptions, RedisStore, SqliteOptions, SqliteStore,
-    StoreError, TaskStore,
+    DocumentStore, Folder, FolderError, RedisOptions, RedisStore, Report, SqliteOptions,
+    SqliteStore, StoreError, TaskStore,
 };
 use uuid::Uuid;
 
@@ -23,30 +23,73 @@ impl Stores {
     }
 }
 
-/// Opens the store of the configuration.
+/// Opens the store of the configuration, as one of the servers on it.
 ///
 /// # Errors
 /// What the store says, which names the remedy.
 pub(crate) async fn open_store(settings: &Settings) -> Result<Stores, StoreError> {
-    let configured = &settings.store;
-    let Some(url) = &configured.url else {
-        let options = SqliteOptions::new(&configured.path);
-        // Opening reads, and perhaps repairs, the whole log of the database.
-        let opening = tokio::task::spawn_blocking(move || SqliteStore::open(&options));
-        let store = opening.await.unwrap_or_else(|panic| {
-            let (remedy, source) = ("opening it failed; report this", io::Error::from(panic));
-            let path = configured.path.clone();
-            Err(StoreError::Unavailable { path, remedy, source: Some(Arc::new(source)) })
-        })?;
-        return Ok(Stores::of(&store));
+    let Some(options) = redis_options(settings) else {
+        return in_file(settings, SqliteStore::open).await.map(|store| Stores::of(&store));
     };
-    let name = configured.server_name.clone().unwrap_or_else(|| server_name(settings));
-    let heartbeat = settings.workers.heartbeat;
-    let options =
-        RedisOptions { url: url.clone(), prefix: configured.prefix.clone(), name, heartbeat };
     let store = RedisStore::open(&options).await?;
     tracing::info!(server = options.name, "tasks are kept in Redis");
     Ok(Stores::of(&store))
+}
+
+/// Opens the store of the configuration to read it; a file must be there.
+///
+/// # Errors
+/// What the store says, which names the remedy.
+pub(crate) async fn open_existing(settings: &Settings) -> Result<Stores, StoreError> {
+    match redis_options(settings) {
+        Some(options) => RedisStore::visit(&options).await.map(|store| Stores::of(&store)),
+        None => in_file(settings, SqliteStore::open_existing).await.map(|store| Stores::of(&store)),
+    }
+}
+
+/// Opens the store of the configuration to write tasks of another one into it.
+///
+/// # Errors
+/// What the store says, which names the remedy.
+pub(crate) async fn open_to_fill(settings: &Settings) -> Result<Stores, StoreError> {
+    match redis_options(settings) {
+        Some(options) => RedisStore::visit(&options).await.map(|store| Stores::of(&store)),
+        None => in_file(settings, SqliteStore::open).await.map(|store| Stores::of(&store)),
+    }
+}
+
+/// Looks at the whole store of the configuration.
+///
+/// # Errors
+/// What the store says, which names the remedy.
+pub(crate) async fn examine(settings: &Settings) -> Result<Report, StoreError> {
+    match redis_options(settings) {
+        Some(options) => RedisStore::visit(&options).await?.examine().await,
+        None => in_file(settings, SqliteStore::examine).await,
+    }
+}
+
+/// What the configuration says of Redis; `None` where it names a file.
+fn redis_options(settings: &Settings) -> Option<RedisOptions> {
+    let configured = &settings.store;
+    let url = configured.url.clone()?;
+    let name = configured.server_name.clone().unwrap_or_else(|| server_name(settings));
+    let (prefix, heartbeat) = (configured.prefix.clone(), settings.workers.heartbeat);
+    Some(RedisOptions { url, prefix, name, heartbeat })
+}
+
+/// Does something with the file. Opening reads, and perhaps repairs, the whole log of the database.
+async fn in_file<T: Send + 'static>(
+    settings: &Settings,
+    work: impl FnOnce(&SqliteOptions) -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    let options = SqliteOptions::new(&settings.store.path);
+    let working = tokio::task::spawn_blocking(move || work(&options));
+    working.await.unwrap_or_else(|panic| {
+        let (remedy, source) = ("opening it failed; report this", io::Error::from(panic));
+        let path = settings.store.path.clone();
+        Err(StoreError::Unavailable { path, remedy, source: Some(Arc::new(source)) })
+    })
 }
 
 /// Opens the folder of files.

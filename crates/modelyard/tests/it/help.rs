@@ -17,6 +17,10 @@ fn help_teaches() {
         ("help-task-list", &["task", "list"]),
         ("help-task-dead", &["task", "dead"]),
         ("help-task-dead-replay", &["task", "dead", "replay"]),
+        ("help-store", &["store"]),
+        ("help-store-check", &["store", "check"]),
+        ("help-store-export", &["store", "export"]),
+        ("help-store-import", &["store", "import"]),
     ] {
         let args = [command, &["--help"]].concat();
         let outcome = Desk::new().run(&args);

@@ -9,4 +9,5 @@ mod e2e;
 mod help;
 mod provider;
 mod serve;
+mod store;
 mod worker;

@@ -27,6 +27,9 @@ impl RedisStore {
     ///
     /// # Errors
     /// [`StoreError`] if Redis cannot be reached, or a later version of this program uses it.
+    ///
+    /// # Cancel safety
+    /// Only reads.
     pub async fn examine(&self) -> Result<Report, StoreError> {
         let shared = &self.shared;
         let (engine, found) = (shared.link.version().await?, shared.schema().await?);
