@@ -12,7 +12,9 @@ use clap::{Parser, Subcommand};
 
 pub(crate) use self::{
     batch::{BatchCommand, BatchSubmitArgs},
-    bench::{BenchCommand, BenchEngineArgs, BenchPerplexityArgs, CaseArg, KvArg, QuantizeArg},
+    bench::{
+        BenchCommand, BenchEngineArgs, BenchPerplexityArgs, CaseArg, EngineArgs, KvArg, QuantizeArg,
+    },
     chat::ChatArgs,
     client::{CancelArgs, Connection, InvokeArgs, ListArgs, SubmitArgs, TaskCommand},
     dead::{DeadCommand, DeadFilter, DeadListArgs, HandleArgs},

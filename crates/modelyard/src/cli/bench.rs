@@ -26,17 +26,8 @@ pub(crate) struct BenchEngineArgs {
     #[arg(value_name = "FOLDER")]
     pub(crate) folder: PathBuf,
 
-    /// How the weights are held.
-    #[arg(long, value_enum, default_value_t = QuantizeArg::Bf16)]
-    pub(crate) quantize: QuantizeArg,
-
-    /// How keys and values are held.
-    #[arg(long, value_enum, default_value_t = KvArg::Bf16)]
-    pub(crate) kv: KvArg,
-
-    /// Threads that compute [default: every processor].
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
-    pub(crate) threads: Option<u32>,
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
 
     /// Instructions to use: amx, avx512, avx2 or portable [default: the best there are].
     #[arg(long, value_name = "NAME")]
@@ -93,6 +84,17 @@ pub(crate) struct BenchPerplexityArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) texts: PathBuf,
 
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+
+    /// Print a line of JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What an engine is made with.
+#[derive(Debug, Args)]
+pub(crate) struct EngineArgs {
     /// How the weights are held.
     #[arg(long, value_enum, default_value_t = QuantizeArg::Bf16)]
     pub(crate) quantize: QuantizeArg,
@@ -104,10 +106,6 @@ pub(crate) struct BenchPerplexityArgs {
     /// Threads that compute [default: every processor].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) threads: Option<u32>,
-
-    /// Print a line of JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 /// `--quantize`

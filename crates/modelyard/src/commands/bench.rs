@@ -2,18 +2,18 @@
 
 mod perplexity;
 
-use std::time::Instant;
+use std::{path::PathBuf, time::Instant};
 
 use llm::{
     bench::{self, Case, Job, Measured},
-    load::Order,
+    load::{CacheSettings, Order},
 };
 use serde::Serialize;
 use types::{EngineSpec, KvFormat, Quantize};
 
 use super::{Surroundings, output, worker};
 use crate::{
-    cli::{BenchCommand, BenchEngineArgs, CaseArg, KvArg, QuantizeArg},
+    cli::{BenchCommand, BenchEngineArgs, CaseArg, EngineArgs, KvArg, QuantizeArg},
     failure::Failure,
 };
 
@@ -60,18 +60,13 @@ fn job(
     };
     let isa = args.isa.as_deref().map(str::parse).transpose();
     let spec = EngineSpec {
-        quantize: args.quantize.into(),
-        kv: args.kv.into(),
-        threads: args.threads,
         max_sequences: sequences,
         max_batch_tokens: args.max_batch_tokens,
-        ..EngineSpec::default()
+        ..spec(&args.engine)
     };
-    let folder = around.directory.join(&args.folder);
-    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let cache = worker::cache(&around.environment)?.filter(|_| !args.no_cache);
     Ok(Job {
-        order: Order { folder, name, spec, cache },
+        order: order(around.directory.join(&args.folder), spec, cache),
         isa: isa.map_err(|error| Failure::misuse(format!("--isa: {error}")))?,
         case,
         sequences: sequences as usize,
@@ -80,6 +75,17 @@ fn job(
         repeat: args.repeat.unwrap_or(repeat) as usize,
         started: Instant::now(),
     })
+}
+
+fn spec(args: &EngineArgs) -> EngineSpec {
+    let EngineArgs { quantize, kv, threads } = *args;
+    EngineSpec { quantize: quantize.into(), kv: kv.into(), threads, ..EngineSpec::default() }
+}
+
+/// A model is called as its folder.
+fn order(folder: PathBuf, spec: EngineSpec, cache: Option<CacheSettings>) -> Order {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    Order { folder, name, spec, cache }
 }
 
 impl From<QuantizeArg> for Quantize {

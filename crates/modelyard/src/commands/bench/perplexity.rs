@@ -2,13 +2,9 @@
 
 use std::{fs, path::Path};
 
-use llm::{
-    bench::{self, PerplexityJob, Text},
-    load::Order,
-};
-use types::EngineSpec;
+use llm::bench::{self, PerplexityJob, Text};
 
-use super::print_json;
+use super::{order, print_json, spec};
 use crate::{
     cli::BenchPerplexityArgs,
     commands::{Surroundings, output},
@@ -16,17 +12,9 @@ use crate::{
 };
 
 pub(super) fn run(args: &BenchPerplexityArgs, around: &Surroundings) -> Result<(), Failure> {
-    let folder = around.directory.join(&args.folder);
-    let spec = EngineSpec {
-        quantize: args.quantize.into(),
-        kv: args.kv.into(),
-        threads: args.threads,
-        ..EngineSpec::default()
-    };
-    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let texts = read(&around.directory.join(&args.texts))?;
     // What is measured is what was packed just now.
-    let order = Order { folder, name, spec, cache: None };
+    let order = order(around.directory.join(&args.folder), spec(&args.engine), None);
     let job = PerplexityJob { order, isa: None, texts };
     let found = bench::perplexity(&job).map_err(|error| Failure::from_error(&error))?;
     if args.json {
