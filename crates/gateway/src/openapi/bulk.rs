@@ -39,7 +39,7 @@ pub(super) fn cancel() -> Value {
         ],
         "requestBody": body("BulkCancel", false),
         "responses": with_errors(
-            &[400, 413, 503],
+            &[400, 413, 422, 503],
             "200",
             schema("What was done.", "PageHandled"),
         ),
