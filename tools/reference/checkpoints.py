@@ -30,8 +30,8 @@ class Checkpoint:
     name: str
     config: dict
     seed: int
-    # `byte-bpe`, `byte-bpe-bos` (begins each text with a token), `byte-bpe-ends` (ends it with one as
-    # well) or `wordpiece`.
+    # `byte-bpe`, `byte-bpe-bos` (begins each text with a token), `byte-bpe-ends` (ends it with one
+    # as well) or `wordpiece`.
     tokenizer: str
     stored: torch.dtype = torch.bfloat16
     shard: str | None = None
@@ -64,8 +64,8 @@ _BERT = {
     "pad_token_id": 0,
 }
 
-# Positions are counted from behind the padding token's row, so that two rows of the table are never used
-# by a text; and there is one segment only.
+# Positions are counted from behind the padding token's row, so that two rows of the table are never
+# used by a text; and there is one segment only.
 _ROBERTA = {
     **_BERT,
     "vocab_size": 448,

@@ -1,6 +1,7 @@
-"""Records what the reference says of a checkpoint of any size, for `cargo run --example quality` of crate `models`.
+"""Records what the reference says of a checkpoint of any size.
 
-`record_logits.py FOLDER FILE`; needs what requirements.txt names, and four bytes of memory per parameter.
+For `cargo run --example quality` of crate `models`. `record_logits.py FOLDER FILE` needs what
+requirements.txt names, and four bytes of memory per parameter.
 """
 
 import json

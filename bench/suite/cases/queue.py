@@ -117,11 +117,10 @@ def _with_many_stored(session: Session, number: int, key: str) -> None:
     """The same server before and after a million tasks were stored."""
     models = {"noop": _MODEL, "parked": _PARKED}
     count = _STORED if session.effort.mode == "all" else _STORED_QUICK
-    with _store(key == "redis") as store:
-        with ours.serving(models, settings=store) as server:
-            _figures(session, number, key, "empty", server.url)
-            _fill(server.url, count)
-            _figures(session, number, key, "full", server.url)
+    with _store(key == "redis") as store, ours.serving(models, settings=store) as server:
+        _figures(session, number, key, "empty", server.url)
+        _fill(server.url, count)
+        _figures(session, number, key, "full", server.url)
 
 
 def _figures(session: Session, number: int, key: str, many: str, url: str) -> None:
