@@ -71,8 +71,8 @@ class Clients:
 
     def read_all(self) -> None:
         """Until every task has ended, and once more."""
-        deadline = time.monotonic() + READY_SECONDS_MAX
         for number, task in self.promises.acknowledged.items():
+            deadline = time.monotonic() + READY_SECONDS_MAX
             while task not in self.promises.ends:
                 assert time.monotonic() < deadline, f"number {number}, {task}, does not end"
                 self._look(number, random.Random(number))

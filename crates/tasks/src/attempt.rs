@@ -62,8 +62,12 @@ impl Attempt {
             () = tell_progress(&self.service, &self.record, entered.reported()) => None,
             () = self.service.put_back.cancelled() => Some(self.not_finished()),
         };
-        if let Some(outcome) = outcome {
-            self.settle(&entered, outcome).await;
+        let Some(outcome) = outcome else { return };
+        tokio::select! {
+            () = self.settle(&entered, outcome) => {}
+            // An end that was just written looks like a lost lease too: whether it was taken is
+            // for `settle` to hear.
+            () = async { self.keep_lease().await; pending::<()>().await } => {}
         }
     }
 

@@ -49,7 +49,9 @@ impl Tasks {
     ) -> Result<PageHandled, Fault> {
         let cursor = cursor.as_deref().map(handle::cursor).transpose()?;
         let page = self.service.store.list(filter, cursor, limit).await?;
-        let ids: Vec<_> = page.tasks.iter().map(|TaskRecord { id, .. }| *id).collect();
+        // Letters to webhooks wait beside the tasks; only who names them means them.
+        let is_meant = |task: &&TaskRecord| filter.model.is_some() || !task.model.is_ours();
+        let ids: Vec<_> = page.tasks.iter().filter(is_meant).map(|task| task.id).collect();
         let handled = self.cancel_all(&ids).await?;
         Ok(PageHandled { handled, next_cursor: page.next.map(|next| next.to_string()) })
     }

@@ -81,6 +81,11 @@ impl ModelName {
     /// What begins with this is ours; no configured model may.
     pub const OURS: &str = "modelyard:";
 
+    /// Whether the tasks of this model are our own doing, and not a client's.
+    pub fn is_ours(&self) -> bool {
+        self.as_str().starts_with(Self::OURS)
+    }
+
     /// The name under which letters to webhooks wait in the store. Nobody can call it.
     pub fn webhooks() -> Self {
         Self("modelyard:webhooks".into())

@@ -122,20 +122,39 @@ impl Shared {
         let mut claimed = Vec::new();
         while claimed.len() < limit {
             let wanted = limit - claimed.len();
-            let (ids, late) = self.claim_once(model, wanted, lease_until, now).await?;
-            for hash in &self.hashes(&ids).await? {
-                // It may have been cancelled since.
-                if let Some(record) = self.record(hash)?.filter(|found| found.fence().is_some()) {
-                    claimed.push(record);
-                    self.held.add(self.entry(hash)?);
-                }
-            }
-            match late.parse() {
-                Ok(late) => self.expire(late, now).await?,
+            let (hashes, late) = match self.claim_once(model, wanted, lease_until, now).await {
+                Ok(found) => found,
+                // Those before are this server's, and would wait for the end of their leases.
+                Err(error) if claimed.is_empty() => return Err(error),
                 Err(_) => break,
+            };
+            claimed.extend(hashes.iter().filter_map(|hash| self.claimed(hash)));
+            let Ok(late) = late.parse() else { break };
+            if let Err(error) = self.expire(late, now).await {
+                if claimed.is_empty() {
+                    return Err(error);
+                }
+                break;
             }
         }
         Ok(claimed)
+    }
+
+    /// The record of a task that is this server's now; one that cannot be read is left to the end of
+    /// its lease, and does not take the others with it.
+    fn claimed(&self, hash: &Hash) -> Option<TaskRecord> {
+        let read = || Ok((self.record(hash)?, self.entry(hash)?));
+        match read() {
+            Ok((record, entry)) => {
+                self.held.add(entry);
+                record
+            }
+            Err(error) => {
+                let id = fields::word(hash, "task_id");
+                report_unreadable(id, &error);
+                None
+            }
+        }
     }
 
     /// Claims until a task comes whose deadline has passed, and tells which.
@@ -145,7 +164,7 @@ impl Shared {
         limit: usize,
         lease_until: Timestamp,
         now: Timestamp,
-    ) -> Result<(Vec<String>, String), StoreError> {
+    ) -> Result<(Vec<Hash>, String), StoreError> {
         let op = self.operation();
         let ask = |again: bool| {
             let mut script = self.scripts.claim.key(&self.keys.0);
@@ -278,12 +297,13 @@ impl Shared {
         }
     }
 
-    /// Removes a task; false if its record has changed since `entry` was read.
+    /// Removes a task; false if its record has changed since `entry` was read. One that is gone is
+    /// removed: the answer to an earlier try may have been lost.
     pub(super) async fn remove(&self, entry: &Entry) -> Result<bool, StoreError> {
         let mut script = self.scripts.remove.key(&self.keys.0);
         script.arg(entry.id.to_string()).arg(entry.rev);
         let word: String = self.link.ask(Question::Script(&script)).await?;
-        Ok(word == "done")
+        Ok(word != "stale")
     }
 
     /// Looks, decides, writes, and looks again if somebody was quicker.
@@ -342,18 +362,6 @@ impl Shared {
         self.record(&hash)
     }
 
-    /// All that is written of these tasks.
-    async fn hashes(&self, ids: &[String]) -> Result<Vec<Hash>, StoreError> {
-        if ids.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut pipe = Pipeline::new();
-        for id in ids {
-            pipe.hgetall(self.keys.named(&format!("task:{id}")));
-        }
-        self.link.ask(Question::Pipe(&pipe)).await
-    }
-
     /// What stands about these tasks; those that are gone are left out.
     pub(super) async fn entries(&self, ids: &[TaskId]) -> Result<Vec<Entry>, StoreError> {
         if ids.is_empty() {
@@ -399,4 +407,8 @@ enum Change {
     Refused(Standing),
     /// No such task.
     Unknown,
+}
+
+fn report_unreadable(id: &str, error: &StoreError) {
+    tracing::error!(id, %error, "a task was claimed and its record cannot be read");
 }

@@ -11,6 +11,7 @@ use std::{
 use bytes::Bytes;
 use tokio::task::spawn_blocking;
 use types::TaskId;
+use uuid::Uuid;
 
 /// What the name of a file ends with until it is whole.
 const UNFINISHED: &str = "part";
@@ -73,9 +74,9 @@ async fn blocking<T: Send + 'static>(
 fn write(folder: &Path, path: &Path, body: &[u8]) -> io::Result<()> {
     // Results hold what models answered: nobody but the owner of the process may read them.
     DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    let part = path.with_extension(UNFINISHED);
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
+    // Nobody else writes to it: an attempt that was given up may still be at work on its own.
+    let part = path.with_extension(format!("{}.{UNFINISHED}", Uuid::new_v4().simple()));
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part)?;
     file.write_all(body)?;
     file.sync_all()?;
     fs::rename(&part, path)?;
@@ -100,10 +101,11 @@ fn older_than(folder: &Path, age: Duration) -> io::Result<Vec<Stray>> {
     Ok(found)
 }
 
-/// `{task}.{attempt}`; `None` for files that are not ours.
+/// `{task}.{attempt}`, or `{task}.{any}.part`; `None` for files that are not ours.
 fn stray(path: PathBuf) -> Option<Stray> {
-    let task = path.file_stem()?.to_str()?.parse().ok()?;
-    let end = path.extension()?.to_str()?;
-    let attempt = if end == UNFINISHED { None } else { Some(end.parse().ok()?) };
+    let (task, end) = path.file_name()?.to_str()?.split_once('.')?;
+    let task = task.parse().ok()?;
+    let is_unfinished = end.split('.').next_back() == Some(UNFINISHED);
+    let attempt = if is_unfinished { None } else { Some(end.parse().ok()?) };
     Some(Stray { task, attempt, path })
 }

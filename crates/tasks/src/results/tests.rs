@@ -123,3 +123,19 @@ async fn a_file_goes_once_no_record_points_to_it() {
     let left: Vec<_> = left.iter().map(|file| (file.task, file.attempt)).collect();
     assert_eq!(left, [(kept.id, Some(1))]);
 }
+
+#[tokio::test]
+async fn files_that_were_never_finished_are_found_whatever_their_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let results = results(Some(&folder));
+    let record = ended(&results, answer(None, LARGE)).await;
+    let inside = folder.path().join("results");
+    let part = inside.join(format!("{}.{}.part", record.id, Uuid::new_v4().simple()));
+    for path in [&part, &inside.join(format!("{}.part", record.id)), &inside.join("notes.txt")] {
+        std::fs::write(path, "").unwrap();
+    }
+    let mut strays = results.folder.unwrap().older_than(Duration::ZERO).await.unwrap();
+    strays.sort_by_key(|stray| stray.attempt);
+    let attempts: Vec<_> = strays.iter().map(|stray| (stray.task, stray.attempt)).collect();
+    assert_eq!(attempts, [(record.id, None), (record.id, None), (record.id, Some(1))]);
+}

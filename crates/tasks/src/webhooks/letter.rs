@@ -72,12 +72,12 @@ pub(super) fn of(
     Some(NewTask { idempotency, ..letter })
 }
 
-/// The letter about how far a task is at `now`, as a task that is worthless soon.
+/// The letter about how far a task is at `now`, as a task that is worthless soon and
+/// forgotten soon after.
 pub(super) fn of_progress(
     record: &TaskRecord,
     progress: &Progress,
     retry: TaskPolicy,
-    keep_for: Duration,
     now: Timestamp,
 ) -> Option<NewTask> {
     let webhook = record.webhook.as_ref()?;
@@ -90,7 +90,7 @@ pub(super) fn of_progress(
     };
     let body = written(WebhookEvent::Progress, now, data);
     let deadline = Some(now.after(PROGRESS_TIME));
-    let letter = task(record, webhook, body, retry, keep_for);
+    let letter = task(record, webhook, body, retry, PROGRESS_TIME);
     Some(NewTask { deadline, created: now, ..letter })
 }
 

@@ -30,8 +30,7 @@ pub(crate) async fn tell_progress(
     while reported.changed().await.is_ok() {
         let progress = reported.borrow_and_update().clone();
         let now = clock::now();
-        let letter =
-            letter::of_progress(record, &progress, webhooks.retry, service.settings.keep_for, now);
+        let letter = letter::of_progress(record, &progress, webhooks.retry, now);
         if let Some(letter) = letter {
             match service.store.submit(letter).await {
                 Ok(Submitted::New) => {

@@ -106,6 +106,18 @@ async fn an_answer_outlives_a_store_that_fails_for_a_while() {
 }
 
 #[tokio::test]
+async fn an_answer_that_cannot_be_written_yet_keeps_its_lease() {
+    let lease = Duration::from_millis(150);
+    let store = Arc::new(Failing::new(Arc::new(MemoryStore::new()), 1));
+    let house = House::on(store, spec(), TaskSettings { lease, ..TaskSettings::default() });
+    let endpoint = house.declare_echo();
+    // It is written a second later, which is many leases.
+    let id = house.submit().await;
+    let view = house.end(id).await;
+    assert_eq!((view.state, view.attempt, endpoint.calls()), (TaskState::Completed, 1, 1));
+}
+
+#[tokio::test]
 async fn a_closed_store_is_not_healthy() {
     let folder = tempfile::tempdir().unwrap();
     let options = SqliteOptions::new(folder.path().join("tasks.db"));
