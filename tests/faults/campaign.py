@@ -64,6 +64,9 @@ def _report(yard: Yard, promises: Promises, done: Counter, seconds: float) -> Re
         broken.append("an effect was left twice")
     if missing := promises.acknowledged.keys() - set(effects):
         broken.append(f"without effect: {sorted(missing)}")
+    # Key and attempt of every call.
+    begun = Counter(tuple(call.name.split("@")[:2]) for call in yard.begun.iterdir())
+    broken += [f"{attempt} began {count} times" for attempt, count in begun.items() if count > 1]
     return Report(
         faults=dict(done),
         acknowledged=len(promises.acknowledged),

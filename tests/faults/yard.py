@@ -36,7 +36,7 @@ max_concurrency = 8
 retry.attempts_max = 30
 retry.backoff_ms = 50
 retry.backoff_ms_max = 500
-env = {{{{ EFFECTS = "{{effects}}" }}}}
+env = {{{{ EFFECTS = "{{effects}}", BEGUN = "{{begun}}" }}}}
 """
 
 
@@ -99,6 +99,8 @@ class Yard:
     def __init__(self, folder: Path, store: str):
         self.effects = folder / "effects"
         self.effects.mkdir()
+        self.begun = folder / "begun"
+        self.begun.mkdir()
         self.redis = self.proxy = None
         url = ""
         if store == "redis":
@@ -106,7 +108,7 @@ class Yard:
             self.redis = Redis(folder / "redis")
             self.proxy = Proxy(self.redis.port)
             url = f'[store]\nurl = "redis://127.0.0.1:{self.proxy.port}/0"'
-        config = CONFIG.format(store=url, effects=self.effects)
+        config = CONFIG.format(store=url, effects=self.effects, begun=self.begun)
         names = ["one", "two"] if self.redis else ["one"]
         self.places = [Place(folder / name, config) for name in names]
 
