@@ -23,6 +23,14 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// What a batch needs is not there.
+    #[error("the batch `{batch}` waits: {reason}; it is looked for again until its time is over")]
+    Waits {
+        /// Its id.
+        batch: String,
+        /// What is missing.
+        reason: String,
+    },
     /// A document is not one that this program wrote.
     #[error("the document `{id}` cannot be understood; was it written by a later version?")]
     Document {

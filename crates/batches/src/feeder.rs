@@ -88,9 +88,9 @@ impl Batches {
         let settings = &service.settings;
         let now = clock::now();
         let is_free = batch.record.is_free(settings.server, settings.shared, now);
-        // A server can only read what is in its own folder. Any can tell what has to end.
+        // A server can only read what is in its own folder. Any can end what no other server ends.
         let is_here = batch.record.folder == service.files.folder.id();
-        let is_ours = is_here || batch.record.must_stop(now).is_some();
+        let is_ours = is_here || batch.record.is_overdue(settings.grace(), now);
         if !is_free || !is_ours || running.0.lock().contains(&batch.id) {
             return Ok(());
         }

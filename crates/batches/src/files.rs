@@ -172,7 +172,7 @@ impl Files {
     }
 
     /// A batch that has not ended and whose input this is.
-    async fn reader(&self, id: &str) -> Result<Option<String>, Fault> {
+    pub(crate) async fn reader(&self, id: &str) -> Result<Option<String>, crate::Error> {
         let mut after = None;
         loop {
             let wanted = Wanted {

@@ -16,6 +16,7 @@
 //!
 //! Absent on purpose: calls and retries (`tasks`), a queue, routes and bodies of HTTP (`gateway`).
 
+mod binding;
 mod check;
 mod clock;
 mod error;

@@ -7,10 +7,12 @@
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
 use api::openai::{BatchStatus, LineError, RequestCounts};
 use types::Timestamp;
 
-use crate::record::{BatchRecord, Lease, Sealed};
+use crate::record::{BatchRecord, Lease, Sealed, Times};
 
 /// Why no further line of a batch is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +75,17 @@ impl BatchRecord {
         } else {
             (self.times.expires <= now).then_some(Cause::Expired)
         }
+    }
+
+    /// Whether lines may have been called: what goes wrong with its file from then on is no end.
+    pub(crate) const fn has_begun(&self) -> bool {
+        self.times.in_progress.is_some()
+    }
+
+    /// Whether it should have stopped `grace` ago.
+    pub(crate) fn is_overdue(&self, grace: Duration, now: Timestamp) -> bool {
+        let Times { cancelling, expires, .. } = self.times;
+        cancelling.map_or(expires, |at| at.min(expires)).after(grace) <= now
     }
 
     /// No further line is called.

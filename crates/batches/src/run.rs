@@ -4,7 +4,7 @@ mod feeding;
 
 use std::{
     fs::File,
-    io::{self, BufReader},
+    io::{self, BufRead, BufReader},
     os::unix::fs::FileExt,
     sync::Arc,
 };
@@ -72,53 +72,82 @@ pub(crate) async fn run(
     Ok(held.record().status)
 }
 
-/// Opens and checks the input; what is wrong with it otherwise.
+/// Opens the input, and checks it the first time; what is wrong with it otherwise.
 async fn open(
     service: &Arc<Service>,
     held: &mut Held,
 ) -> Result<Result<Input, Vec<LineError>>, Left> {
     let id = held.record().input_file_id.clone();
-    let refuse = |code: &str, message: String| {
-        let (line, param) = (None, Some("input_file_id".to_owned()));
-        Ok(Err(vec![LineError { code: code.into(), line, message, param }]))
-    };
     if held.record().folder != service.files.folder.id() {
         let message =
             "no server that has the folder of the file came in time; give all of them one";
-        return refuse("file_elsewhere", message.into());
+        return refuse(service, held, "file_elsewhere", message.into());
     }
     let Some(stored) = service.shelf.get::<FileRecord>(&id).await? else {
-        return refuse("file_not_found", format!("file {id} was deleted"));
+        return refuse(service, held, "file_not_found", format!("file {id} was deleted"));
     };
     let Ok(endpoint) = held.record().endpoint.parse::<Endpoint>() else {
-        return refuse("invalid_endpoint", "the endpoint takes no batches any more".into());
+        let message = "the endpoint takes no batches any more";
+        return refuse(service, held, "invalid_endpoint", message.into());
     };
     let path = service.files.folder.path(&stored.record.content);
-    let (checking, known) = (service.clone(), endpoint.clone());
-    let check = tokio::task::spawn_blocking(move || {
+    let (checking, known, has_begun) =
+        (service.clone(), endpoint.clone(), held.record().has_begun());
+    let look = tokio::task::spawn_blocking(move || {
         let file = File::open(path)?;
-        let knows = |model: &types::ModelName| checking.tasks.check_model(model);
-        let settings = &checking.settings;
-        let rules = Rules {
-            endpoint: &known,
-            lines_max: settings.lines_max,
-            line_bytes_max: settings.line_bytes_max,
-            knows: &knows,
+        let mut reader = BufReader::new(&file);
+        // Lines may have been called: what would be refused by now becomes the outcome of its line.
+        let found = if has_begun {
+            Ok(check::spans(&mut reader)?)
+        } else {
+            check_lines(&checking, &known, &mut reader)?
         };
-        let checked = check::check(&mut BufReader::new(&file), &rules)?;
-        Ok((file, checked))
+        Ok((file, found))
     });
-    let checked = held.keep_while(check).await?.unwrap_or_else(|panic| Err(io::Error::from(panic)));
-    match checked {
+    let found = held.keep_while(look).await?.unwrap_or_else(|panic| Err(io::Error::from(panic)));
+    match found {
         Ok((file, Ok(spans))) => {
             Ok(Ok(Input { file: Arc::new(file), spans: spans.into(), endpoint }))
         }
         Ok((_, Err(errors))) => Ok(Err(errors)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            refuse("file_not_found", format!("the content of file {id} is gone"))
+            let message = format!("the content of file {id} is gone");
+            refuse(service, held, "file_not_found", message)
         }
         Err(source) => Err(Error::Content { name: id, source }.into()),
     }
+}
+
+/// The input as a whole cannot be used. A batch that has begun waits for it as long as it has time:
+/// what was answered is not thrown away for a folder that is missing for a while.
+fn refuse(
+    service: &Service,
+    held: &Held,
+    code: &str,
+    message: String,
+) -> Result<Result<Input, Vec<LineError>>, Left> {
+    let record = held.record();
+    if record.has_begun() && !record.is_overdue(service.settings.grace(), clock::now()) {
+        return Err(Error::Waits { batch: held.id().to_owned(), reason: message }.into());
+    }
+    let (line, param) = (None, Some("input_file_id".to_owned()));
+    Ok(Err(vec![LineError { code: code.into(), line, message, param }]))
+}
+
+fn check_lines(
+    service: &Service,
+    endpoint: &Endpoint,
+    input: &mut dyn BufRead,
+) -> io::Result<Result<Vec<Span>, Vec<LineError>>> {
+    let knows = |model: &types::ModelName| service.tasks.check_model(model);
+    let settings = &service.settings;
+    let rules = Rules {
+        endpoint,
+        lines_max: settings.lines_max,
+        line_bytes_max: settings.line_bytes_max,
+        knows: &knows,
+    };
+    check::check(input, &rules)
 }
 
 impl Input {

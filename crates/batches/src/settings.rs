@@ -23,6 +23,13 @@ pub struct BatchSettings {
     pub lease: Duration,
 }
 
+impl BatchSettings {
+    /// How long a batch that should have ended is left to the server that has its files.
+    pub(crate) const fn grace(&self) -> Duration {
+        self.lease.saturating_mul(10)
+    }
+}
+
 impl Default for BatchSettings {
     fn default() -> Self {
         Self {

@@ -2,7 +2,7 @@
 
 use types::{ErrorCode, Fault, ModelName};
 
-use super::{ISSUES_MAX, Rules, Span, check};
+use super::{ISSUES_MAX, Rules, Span, check, spans};
 use crate::line::Endpoint;
 
 fn knows(model: &ModelName) -> Result<(), Fault> {
@@ -63,4 +63,13 @@ fn a_file_that_is_all_wrong_is_not_repeated_to_its_client() {
     let issues = checked(&"nonsense\n".repeat(ISSUES_MAX + 7), 50_000).unwrap_err();
     assert_eq!(issues.len(), ISSUES_MAX + 1);
     assert_eq!(issues[ISSUES_MAX], ("more".to_owned(), None));
+}
+
+#[test]
+fn a_file_that_was_good_has_the_same_lines_whatever_the_rules_are_by_now() {
+    let text = format!("{}\r\n\n  \n{}\n{}", line("a", "m"), line("b", "m"), line("c", "m"));
+    let found = spans(&mut text.as_bytes()).unwrap();
+    assert_eq!(found, checked(&text, 10).unwrap());
+    assert_eq!(found.len(), 3);
+    checked(&text, 2).unwrap_err();
 }

@@ -1,5 +1,7 @@
 //! Stories of a batch.
 
+use std::time::Duration;
+
 use api::openai::{BatchStatus, RequestCounts};
 use types::Timestamp;
 
@@ -89,4 +91,12 @@ fn a_lease_keeps_others_away_until_it_ends() {
     assert!(batch.is_held_by(1, 4) && !batch.is_held_by(2, 4) && !batch.is_held_by(1, 3));
     batch.ended(BatchStatus::Completed, at(11));
     assert!(!batch.is_free(2, true, at(99)) && !batch.is_held_by(1, 4));
+}
+
+#[test]
+fn a_batch_is_overdue_some_time_after_its_own_is_over_or_somebody_ended_it() {
+    let (mut batch, grace) = (batch(), Duration::from_secs(100));
+    assert!(!batch.is_overdue(grace, at(3699)) && batch.is_overdue(grace, at(3700)));
+    batch.cancel(at(50));
+    assert!(!batch.is_overdue(grace, at(149)) && batch.is_overdue(grace, at(150)));
 }

@@ -68,6 +68,14 @@ impl<'a> Feeding<'a> {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Err(Left::Stopped),
+                // Before the lines: the lease is kept and a client is heard however many are done.
+                _ = ticks.tick() => {
+                    journal.sync().await?;
+                    let counts = journal.counts();
+                    held.update(|record| record.counts = counts).await?;
+                    // However long this took, there is time for lines before the next.
+                    ticks.reset();
+                }
                 done = running.next() => match done {
                     None => return Ok(Cause::Done),
                     Some((line, outcome)) => {
@@ -75,11 +83,6 @@ impl<'a> Feeding<'a> {
                         self.in_flight.lock().remove(&line);
                     }
                 },
-                _ = ticks.tick() => {
-                    journal.sync().await?;
-                    let counts = journal.counts();
-                    held.update(|record| record.counts = counts).await?;
-                }
             }
         }
     }

@@ -4,7 +4,7 @@ use api::openai::{BatchRequest, ExpiresAfter};
 use batches::{ListQuery, NewFileInfo};
 use types::{ErrorCode, Tenant};
 
-use crate::house::Ground;
+use crate::house::{Ground, until};
 
 fn all() -> ListQuery {
     ListQuery { purpose: None, after: None, oldest_first: false, limit: 100 }
@@ -47,6 +47,7 @@ async fn files_are_listed_in_pages_and_by_purpose() {
 async fn an_upload_that_is_refused_leaves_nothing() {
     let ground = Ground::new();
     let server = ground.server_with(|settings| settings.file_bytes_max = 10);
+    until("the folder is marked", || ground.folder().join("folder.store").exists()).await;
     let files = server.batches.files();
     let mut upload = files.begin().await.unwrap();
     upload.write(b"0123456789").await.unwrap();
@@ -69,7 +70,7 @@ async fn an_upload_that_is_refused_leaves_nothing() {
         assert_eq!(refused.param.as_deref(), Some(field), "{refused}");
     }
     let left = std::fs::read_dir(ground.folder()).unwrap().count();
-    assert_eq!(left, 1, "only the id of the folder");
+    assert_eq!(left, 2, "only whose folder it is");
 }
 
 #[tokio::test]

@@ -157,15 +157,26 @@ impl Ground {
     }
 
     /// A server with a folder of its own.
-    pub(crate) fn server_in(&self, folder: &Path) -> Server {
-        self.start(folder, |_| {})
+    pub(crate) fn server_in(
+        &self,
+        folder: &Path,
+        change: impl FnOnce(&mut BatchSettings),
+    ) -> Server {
+        self.start(folder, "doubler", change)
+    }
+
+    /// A server whose model has another name, and that takes only small files by now.
+    pub(crate) fn server_that_changed(&self) -> Server {
+        self.start(self.folder.path(), "tripler", |settings| {
+            (settings.lines_max, settings.line_bytes_max) = (1, 8);
+        })
     }
 
     pub(crate) fn server_with(&self, change: impl FnOnce(&mut BatchSettings)) -> Server {
-        self.start(self.folder.path(), change)
+        self.start(self.folder.path(), "doubler", change)
     }
 
-    fn start(&self, folder: &Path, change: impl FnOnce(&mut BatchSettings)) -> Server {
+    fn start(&self, folder: &Path, model: &str, change: impl FnOnce(&mut BatchSettings)) -> Server {
         let store = Arc::new(self.store.restarted());
         let mut settings = BatchSettings {
             server: store.owner().0,
@@ -174,7 +185,7 @@ impl Ground {
             ..BatchSettings::default()
         };
         change(&mut settings);
-        Server::start(store, folder, self.model.clone(), settings)
+        Server::start(store, folder, (model, self.model.clone()), settings)
     }
 }
 
@@ -189,7 +200,7 @@ impl Server {
     fn start(
         store: Arc<MemoryStore>,
         folder: &Path,
-        endpoint: Arc<Doubler>,
+        (model, endpoint): (&str, Arc<Doubler>),
         settings: BatchSettings,
     ) -> Self {
         let settings_of_fleet = FleetSettings {
@@ -200,7 +211,7 @@ impl Server {
         };
         let (metrics, stop) = (Metrics::new("test"), CancellationToken::new());
         let fleet = Fleet::new(settings_of_fleet, metrics.clone());
-        let model: ModelName = "doubler".parse().unwrap();
+        let model: ModelName = model.parse().unwrap();
         let retry =
             RetrySpec { attempts_max: 3, backoff_ms: 1, backoff_ms_max: 2, ..RetrySpec::default() };
         fleet.add_model(&model, Arc::new(ModelSpec { retry, ..ModelSpec::default() }));

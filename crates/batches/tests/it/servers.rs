@@ -118,12 +118,68 @@ async fn a_server_with_another_folder_leaves_a_batch_alone_but_for_its_end() {
     let server = ground.server();
     let file = server.upload(0..3).await;
     ground.kill(server).await;
-    let stranger = ground.server_in(&ground.folder().join("other"));
-    let id = stranger.submit_file(file, "2s").await;
+    let quick = |settings: &mut batches::BatchSettings| settings.lease = Duration::from_millis(300);
+    let stranger = ground.server_in(&ground.folder().join("other"), quick);
+    let id = stranger.submit_file(file, "1s").await;
     sleep(Duration::from_millis(500)).await;
     assert_eq!(stranger.batch(&id).await.status, BatchStatus::Validating);
     let batch = stranger.end(&id).await;
     assert_eq!(batch.status, BatchStatus::Failed);
     assert_eq!(batch.errors.unwrap().data[0].code, "file_elsewhere");
+    // Ten leases, told in whole seconds.
+    let waited = batch.failed_at.unwrap() - batch.expires_at.unwrap();
+    assert!(waited >= 2, "the server that has the file had {waited} s to end it itself");
     assert_eq!(ground.model.calls().len(), 0);
+}
+
+#[tokio::test]
+async fn a_batch_that_has_begun_is_not_judged_by_the_rules_of_a_later_server() {
+    let ground = Ground::new();
+    let server = ground.server();
+    let id = server.submit(12).await;
+    ground.model.let_pass(5);
+    server.until(&id, |batch| batch.request_counts.completed == 5).await;
+    ground.kill(server).await;
+    let server = ground.server_that_changed();
+    let results = server.check(&id, BatchStatus::Completed, 12).await;
+    assert_eq!(results.answered.len(), 5, "what was answered stays");
+    let codes: Vec<_> = results.failed.iter().map(|line| &line.response).collect();
+    assert!(codes.iter().all(|response| response.as_ref().unwrap().status_code == 404));
+}
+
+#[tokio::test]
+async fn a_batch_that_has_begun_waits_for_a_file_that_is_missing_for_a_while() {
+    let ground = Ground::new();
+    let quick = |settings: &mut batches::BatchSettings| settings.lease = Duration::from_millis(200);
+    let server = ground.server_with(quick);
+    let file = server.upload(0..8).await;
+    let id = server.submit_file(file.clone(), "1h").await;
+    ground.model.let_pass(3);
+    server.until(&id, |batch| batch.request_counts.completed == 3).await;
+    ground.kill(server).await;
+    let (here, away) = (ground.folder().join(&file), ground.folder().join("away"));
+    std::fs::rename(&here, &away).unwrap();
+    let server = ground.server_with(quick);
+    ground.model.open();
+    sleep(Duration::from_millis(700)).await;
+    let batch = server.batch(&id).await;
+    assert_eq!((batch.status, batch.errors), (BatchStatus::InProgress, None));
+    std::fs::rename(&away, &here).unwrap();
+    let results = server.check(&id, BatchStatus::Completed, 8).await;
+    assert_eq!(results.answered.len(), 8);
+}
+
+#[tokio::test]
+async fn a_batch_whose_file_stays_away_ends_some_time_after_it_is_cancelled() {
+    let ground = Ground::new();
+    let quick = |settings: &mut batches::BatchSettings| settings.lease = Duration::from_millis(100);
+    let server = ground.server_with(quick);
+    let file = server.upload(0..8).await;
+    let id = server.submit_file(file.clone(), "1h").await;
+    server.until(&id, |batch| batch.status == BatchStatus::InProgress).await;
+    ground.kill(server).await;
+    std::fs::remove_file(ground.folder().join(&file)).unwrap();
+    let server = ground.server_with(quick);
+    server.batches.cancel(&id).await.unwrap();
+    assert_eq!(server.end(&id).await.status, BatchStatus::Cancelled);
 }
