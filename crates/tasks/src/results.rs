@@ -10,11 +10,11 @@ use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use store::{Outcome, StoredAnswer, TaskError, TaskRecord, TaskStore};
+use store::{Outcome, StoreError, StoredAnswer, TaskError, TaskRecord, TaskStore};
 use tokio::time::sleep;
 use types::{ErrorCode, Fault, TaskId};
 
-use self::folder::Folder;
+use self::folder::{Folder, Stray};
 use crate::service::{Service, report};
 
 /// The type of a note. A model that answers with this type gets its answer filed, whatever its size,
@@ -158,24 +158,45 @@ pub(crate) async fn tidy_up(service: Arc<Service>) {
     }
 }
 
-/// Removes what is older than `young` and has no record that points to it.
+/// Removes what is older than `young` and has no record that points to it. Where the store knows the
+/// task of no file at all, they may be those of another store, and all stay.
 async fn remove_strays(store: &dyn TaskStore, folder: &Folder, young: Duration) -> io::Result<()> {
-    for stray in folder.older_than(young).await? {
-        let record = match store.get(stray.task).await {
-            Ok(record) => record,
-            Err(error) => {
-                report(&error, "a result cannot be looked up yet");
-                return Ok(());
+    let (old, all) = (folder.older_than(young).await?, folder.older_than(Duration::ZERO).await?);
+    let looking = async {
+        let mut strays = Vec::new();
+        for file in old {
+            if !is_needed(store, &file).await? {
+                strays.push(file);
             }
-        };
-        let is_needed = record.is_some_and(|record| {
-            is_in_file(&record) && stray.attempt == Some(record.standing.attempt)
-        });
-        if !is_needed {
-            folder.remove(&stray).await?;
         }
+        // Asked last: a store that was emptied meanwhile knows none either.
+        let is_ours = !strays.is_empty() && knows_any(store, &all).await?;
+        Ok::<_, StoreError>(if is_ours { strays } else { Vec::new() })
+    };
+    match looking.await {
+        Ok(strays) => {
+            for stray in strays {
+                folder.remove(&stray).await?;
+            }
+        }
+        Err(error) => report(&error, "a result cannot be looked up yet"),
     }
     Ok(())
+}
+
+async fn is_needed(store: &dyn TaskStore, file: &Stray) -> Result<bool, StoreError> {
+    let record = store.get(file.task).await?;
+    Ok(record
+        .is_some_and(|record| is_in_file(&record) && file.attempt == Some(record.standing.attempt)))
+}
+
+async fn knows_any(store: &dyn TaskStore, files: &[Stray]) -> Result<bool, StoreError> {
+    for file in files {
+        if store.get(file.task).await?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 #[cfg(test)]

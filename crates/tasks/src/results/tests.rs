@@ -139,3 +139,17 @@ async fn files_that_were_never_finished_are_found_whatever_their_names() {
     let attempts: Vec<_> = strays.iter().map(|stray| (stray.task, stray.attempt)).collect();
     assert_eq!(attempts, [(record.id, None), (record.id, None), (record.id, Some(1))]);
 }
+
+#[tokio::test]
+async fn a_store_that_knows_no_file_at_all_removes_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let (results, store, other) = (results(Some(&folder)), MemoryStore::new(), MemoryStore::new());
+    let kept = ended_in(&store, &results, answer(None, LARGE)).await;
+    let files = results.folder.clone().unwrap();
+    files.write(kept.id, 2, Bytes::from_static(LARGE)).await.unwrap();
+    submit(&other, new_task()).await;
+    remove_strays(&other, &files, Duration::ZERO).await.unwrap();
+    assert_eq!(files.older_than(Duration::ZERO).await.unwrap().len(), 2);
+    remove_strays(&store, &files, Duration::ZERO).await.unwrap();
+    assert_eq!(files.older_than(Duration::ZERO).await.unwrap().len(), 1);
+}
