@@ -4,7 +4,10 @@ use std::{path::PathBuf, sync::Arc};
 
 use parking_lot::Mutex;
 use rusqlite::Connection;
-use tokio::sync::Semaphore;
+use tokio::{
+    sync::Semaphore,
+    task::{JoinSet, spawn_blocking},
+};
 
 use super::{SqliteOptions, schema};
 use crate::StoreError;
@@ -28,22 +31,30 @@ impl Readers {
         &self,
         query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let closed = || StoreError::closed(&self.path);
-        let place = self.places.clone().acquire_owned().await.map_err(|_| closed())?;
-        let (idle, path) = (self.idle.clone(), self.path.clone());
-        let reading = tokio::task::spawn_blocking(move || {
-            let kept = idle.lock().pop();
-            let connection = match kept {
-                Some(connection) => connection,
-                None => schema::open_reader(&path)?,
-            };
-            let answer = query(&connection).map_err(|error| schema::fault(&path, error));
-            idle.lock().push(connection);
-            // Held until here even if the caller has left, so that the bound is kept.
-            drop(place);
-            answer
+        let (places, idle, path) = (self.places.clone(), self.idle.clone(), self.path.clone());
+        // On a task of its own, which ends with the caller: a caller that does something else before
+        // it looks here again would keep a place that it was given, and others could wait for ever.
+        let mut reading = JoinSet::new();
+        reading.spawn(async move {
+            let closed = || StoreError::closed(&path);
+            let place = places.acquire_owned().await.map_err(|_| closed())?;
+            let file = path.clone();
+            let reading = spawn_blocking(move || {
+                let kept = idle.lock().pop();
+                let connection = match kept {
+                    Some(connection) => connection,
+                    None => schema::open_reader(&file)?,
+                };
+                let answer = query(&connection).map_err(|error| schema::fault(&file, error));
+                idle.lock().push(connection);
+                // Held until here even if the caller has left, so that the bound is kept.
+                drop(place);
+                answer
+            });
+            reading.await.map_err(|_| closed())?
         });
-        reading.await.map_err(|_| closed())?
+        let closed = || StoreError::closed(&self.path);
+        reading.join_next().await.and_then(Result::ok).unwrap_or_else(|| Err(closed()))
     }
 
     /// Refuses further reads and closes what is idle.

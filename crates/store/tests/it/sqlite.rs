@@ -1,14 +1,15 @@
 //! What only the SQLite store promises: its file, its owner, its errors.
 
-use std::{os::unix::fs::PermissionsExt, sync::Arc};
+use std::{os::unix::fs::PermissionsExt, sync::Arc, time::Duration};
 
 use api::task::TaskState;
-use futures_util::future::join_all;
+use futures_util::{future::join_all, poll};
 use store::{
     SqliteOptions, SqliteStore, StoreError, Submitted, TaskFilter, TaskStore,
     conformance::{answered, at, begin, new_task, submit},
 };
 use tempfile::TempDir;
+use tokio::time::timeout;
 
 fn folder() -> (TempDir, SqliteOptions) {
     let folder = tempfile::tempdir().unwrap();
@@ -153,4 +154,19 @@ async fn a_caller_who_leaves_takes_nothing_with_it() {
     let counted = store.stats().await.unwrap();
     let listed = store.list(&TaskFilter::default(), None, 100).await.unwrap().tasks.len() as u64;
     assert_eq!(counted[0].counts.iter().sum::<u64>(), listed);
+}
+
+#[tokio::test]
+async fn a_reader_that_nobody_looks_after_does_not_keep_others_from_reading() {
+    let (_folder, mut options) = folder();
+    options.readers_max = 1;
+    let store = SqliteStore::open(&options).unwrap();
+    let id = submit(&store, new_task()).await;
+    let (mut first, mut second) = (store.get(id), store.get(id));
+    assert!(poll!(&mut first).is_pending() && poll!(&mut second).is_pending());
+    assert!(first.await.unwrap().is_some());
+    // Its turn has come, and its caller does something else first.
+    let third = timeout(Duration::from_secs(10), store.get(id)).await;
+    assert!(third.expect("a place").unwrap().is_some());
+    assert!(second.await.unwrap().is_some());
 }
