@@ -63,9 +63,10 @@ proptest! {
         }
         for (token, (&count, expected)) in counts.iter().zip(expected).enumerate() {
             let drawn = f64::from(count) / DRAWS as f64;
-            // Six standard deviations.
+            // Six standard deviations; and three draws for tokens so rare that one is many of them.
             let slack = 6.0 * (expected * (1.0 - expected) / DRAWS as f64).sqrt();
-            prop_assert!((drawn - expected).abs() <= slack + 1e-9, "{token}: {drawn} {expected}");
+            let rare = 3.0 / DRAWS as f64;
+            prop_assert!((drawn - expected).abs() <= slack + rare, "{token}: {drawn} {expected}");
         }
     }
 
