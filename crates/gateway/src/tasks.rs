@@ -2,10 +2,11 @@
 
 pub(crate) mod bulk;
 pub(crate) mod dead_letters;
+mod page;
 
 use std::{convert::Infallible, str::FromStr, time::Duration};
 
-use ::tasks::{Submission, TaskEvent, TaskFilter, Webhook};
+use ::tasks::{Submission, TaskEvent, Webhook};
 use api::{
     headers,
     task::{TaskAccepted, TaskPage, TaskStats, TaskView},
@@ -24,6 +25,7 @@ use http::{HeaderMap, StatusCode, header};
 use tokio::time::Instant;
 use types::{ErrorCode, TaskId, WebhookEvent};
 
+use self::page::{Page, by_state};
 use crate::{
     Gateway,
     context::{CallContext, parsed},
@@ -106,17 +108,8 @@ pub(crate) async fn list(
     State(gateway): State<Gateway>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<TaskPage>, Failure> {
-    let mut query = Query::parse(query.as_deref())?;
-    let filter = TaskFilter {
-        model: query.take("model")?,
-        state: query.take::<StateWord>("state")?.map(|state| state.0),
-        tenant: query.take("tenant")?,
-        error_code: None,
-    };
-    let cursor = query.take::<String>("cursor")?;
-    let limit = query.take::<Limit>("limit")?.unwrap_or_default();
-    query.finish()?;
-    Ok(Json(gateway.tasks.list(filter, cursor, limit.0).await?))
+    let Page { filter, cursor, limit } = Page::of(query.as_deref(), by_state)?;
+    Ok(Json(gateway.tasks.list(filter, cursor, limit).await?))
 }
 
 /// `GET /api/native/v1/tasks/stats`: how many tasks stand where, for operators.

@@ -222,10 +222,10 @@ impl Attempt {
     /// the disk is full for a while; its lease is renewed meanwhile as far as that goes.
     async fn settle(&self, entered: &Entered, outcome: Outcome) {
         loop {
-            let Fence { id, attempt, .. } = self.fence;
             match self.finish(outcome.clone()).await {
                 Some(Finished::Applied(state)) => return self.entered(state),
                 Some(Finished::Fenced) => {
+                    let Fence { id, attempt, .. } = self.fence;
                     return tracing::debug!(%id, attempt, "the attempt ended after it was given up");
                 }
                 None => {}

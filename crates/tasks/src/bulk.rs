@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 use store::{Cancelled, TaskFilter, TaskRecord};
 use types::{Fault, TaskId};
 
-use crate::{Submission, Tasks, clock, handle};
+use crate::{Submission, Tasks, clock, view};
 
 impl Tasks {
     /// Writes many tasks, together as far as the store can. Each is accepted or refused for itself,
@@ -47,13 +47,12 @@ impl Tasks {
         cursor: Option<String>,
         limit: u32,
     ) -> Result<PageHandled, Fault> {
-        let cursor = cursor.as_deref().map(handle::cursor).transpose()?;
-        let page = self.service.store.list(filter, cursor, limit).await?;
+        let page = self.page(filter, cursor, limit).await?;
         // Letters to webhooks wait beside the tasks; only who names them means them.
         let is_meant = |task: &&TaskRecord| filter.model.is_some() || !task.model.is_ours();
         let ids: Vec<_> = page.tasks.iter().filter(is_meant).map(|task| task.id).collect();
         let handled = self.cancel_all(&ids).await?;
-        Ok(PageHandled { handled, next_cursor: page.next.map(|next| next.to_string()) })
+        Ok(view::of_page(handled, page.next))
     }
 
     /// Whether it went on until now.

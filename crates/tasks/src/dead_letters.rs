@@ -92,7 +92,7 @@ impl Tasks {
         cursor: Option<String>,
         limit: u32,
     ) -> Result<PageHandled, Fault> {
-        let page = self.dead_page(filter, cursor, limit).await?;
+        let page = self.page(&dead(filter), cursor, limit).await?;
         let mut handled = 0;
         for TaskRecord { id, model, standing, .. } in page.tasks {
             if self.service.store.replay(id, clock::now()).await? == Replayed::Queued {
@@ -101,7 +101,7 @@ impl Tasks {
                 handled += 1;
             }
         }
-        Ok(PageHandled { handled, next_cursor: page.next.map(|next| next.to_string()) })
+        Ok(view::of_page(handled, page.next))
     }
 
     /// Throws one dead letter away; nothing is known of it any more.
@@ -135,7 +135,7 @@ impl Tasks {
         cursor: Option<String>,
         limit: u32,
     ) -> Result<PageHandled, Fault> {
-        let page = self.dead_page(filter, cursor, limit).await?;
+        let page = self.page(&dead(filter), cursor, limit).await?;
         let mut handled = 0;
         for TaskRecord { id, .. } in page.tasks {
             if self.service.store.discard(id).await? == Discarded::Removed {
@@ -143,17 +143,7 @@ impl Tasks {
                 handled += 1;
             }
         }
-        Ok(PageHandled { handled, next_cursor: page.next.map(|next| next.to_string()) })
-    }
-
-    async fn dead_page(
-        &self,
-        filter: TaskFilter,
-        cursor: Option<String>,
-        limit: u32,
-    ) -> Result<store::TaskList, Fault> {
-        let cursor = cursor.as_deref().map(handle::cursor).transpose()?;
-        Ok(self.service.store.list(&dead(filter), cursor, limit).await?)
+        Ok(view::of_page(handled, page.next))
     }
 }
 

@@ -9,7 +9,7 @@ use api::{
 use dispatch::Dispatcher;
 use fleet::ReportListener;
 use futures_util::stream::BoxStream;
-use store::{Cancelled, Cursor, Progress, Replayed, Submitted, TaskFilter, TaskStore};
+use store::{Cancelled, Cursor, Progress, Replayed, Submitted, TaskFilter, TaskList, TaskStore};
 use telemetry::metrics::Metrics;
 use tokio::time::{Instant, sleep_until, timeout};
 use types::{CallId, ErrorCode, Fault, ModelName, TaskId};
@@ -126,13 +126,23 @@ impl Tasks {
         cursor: Option<String>,
         limit: u32,
     ) -> Result<TaskPage, Fault> {
-        let cursor = cursor.as_deref().map(self::cursor).transpose()?;
-        let mut list = self.service.store.list(&filter, cursor, limit).await?;
+        let mut list = self.page(&filter, cursor, limit).await?;
         list.tasks.iter_mut().for_each(results::summarize);
         let live = &self.service.live;
         let tasks =
             list.tasks.iter().map(|task| view::of_record(task, live.progress(task.id))).collect();
         Ok(TaskPage { tasks, next_cursor: list.next.map(|cursor| cursor.to_string()) })
+    }
+
+    /// The records of a page, as the store has them.
+    pub(crate) async fn page(
+        &self,
+        filter: &TaskFilter,
+        cursor: Option<String>,
+        limit: u32,
+    ) -> Result<TaskList, Fault> {
+        let cursor = cursor.as_deref().map(self::cursor).transpose()?;
+        Ok(self.service.store.list(filter, cursor, limit).await?)
     }
 
     /// Ends a task; an attempt that runs is dropped.
@@ -363,7 +373,7 @@ fn queue_full(model: &ModelName, queued_max: u64) -> Fault {
 }
 
 /// Where a page goes on that a client asks for.
-pub(crate) fn cursor(text: &str) -> Result<Cursor, Fault> {
+fn cursor(text: &str) -> Result<Cursor, Fault> {
     text.parse().map_err(|_| {
         let shown: String = text.chars().take(64).collect();
         let detail =

@@ -5,9 +5,9 @@ use std::{
     time::Duration,
 };
 
-use api::task::{AttemptView, ModelTaskStats, ServerStats, TaskState, TaskView};
+use api::task::{AttemptView, ModelTaskStats, PageHandled, ServerStats, TaskState, TaskView};
 use serde_json::value::RawValue;
-use store::{FailedAttempt, ModelTasks, Progress, TaskError, TaskRecord};
+use store::{Cursor, FailedAttempt, ModelTasks, Progress, TaskError, TaskRecord};
 use types::Timestamp;
 
 use crate::json;
@@ -83,6 +83,11 @@ pub(crate) fn slug(error: &TaskError) -> String {
 /// As the seed writes it: seconds with a fraction, as text.
 pub(crate) fn seconds(time: Timestamp) -> String {
     time.seconds().to_string()
+}
+
+/// What was done to a page of tasks, and where the next begins.
+pub(crate) fn of_page(handled: u64, next: Option<Cursor>) -> PageHandled {
+    PageHandled { handled, next_cursor: next.map(|next| next.to_string()) }
 }
 
 /// How the tasks of a model stand.

@@ -20,7 +20,11 @@ use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 use types::{ErrorCode, Fault};
 
-use super::{KEY_BYTES_MAX, Limit, Route, Seconds, StateWord, webhook};
+use super::{
+    KEY_BYTES_MAX, Route, Seconds,
+    page::{Page, by_state},
+    webhook,
+};
 use crate::{
     Gateway, context::CallContext, failure::Failure, intake::read, passage::model_named,
     query::Query,
@@ -66,29 +70,20 @@ pub(crate) async fn cancel(
     request: Request,
 ) -> Result<Json<PageHandled>, Failure> {
     let body = read(request.into_body(), gateway.settings.body_bytes_max).await?;
-    let mut query = Query::parse(query.as_deref())?;
     if !body.is_empty() {
-        query.finish()?;
+        Query::parse(query.as_deref())?.finish()?;
         let BulkCancel { ids } = parsed(&body)?;
         within("ids", ids.len())?;
         let handled = gateway.tasks.cancel_all(&ids).await?;
         return Ok(Json(PageHandled { handled, next_cursor: None }));
     }
-    let filter = TaskFilter {
-        model: query.take("model")?,
-        state: query.take::<StateWord>("state")?.map(|state| state.0),
-        tenant: query.take("tenant")?,
-        error_code: None,
-    };
-    let cursor = query.take::<String>("cursor")?;
-    let limit = query.take::<Limit>("limit")?.unwrap_or_default();
-    query.finish()?;
+    let Page { filter, cursor, limit } = Page::of(query.as_deref(), by_state)?;
     if filter == TaskFilter::default() {
         let detail = "name the tasks in the body, {\"ids\": [\"…\"]}, or describe them by model, \
                       state or tenant in the query; nothing was cancelled";
         return Err(Failure::new(ErrorCode::InvalidRequest, detail));
     }
-    Ok(Json(gateway.tasks.cancel_page(&filter, cursor, limit.0).await?))
+    Ok(Json(gateway.tasks.cancel_page(&filter, cursor, limit).await?))
 }
 
 /// What all of one request share.

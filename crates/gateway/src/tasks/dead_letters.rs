@@ -11,30 +11,17 @@ use axum::{
 use http::StatusCode;
 use types::ErrorCode;
 
-use super::{Limit, task_id};
+use super::{page::Page, task_id};
 use crate::{Gateway, failure::Failure, query::Query};
 
-/// Which dead letters, and how many of them.
-struct Page {
-    filter: TaskFilter,
-    cursor: Option<String>,
-    limit: Limit,
-}
-
-impl Page {
-    fn of(query: Option<&str>) -> Result<Self, Failure> {
-        let mut query = Query::parse(query)?;
-        let filter = TaskFilter {
-            model: query.take("model")?,
-            tenant: query.take("tenant")?,
-            error_code: query.take::<Slug>("error_code")?.map(|slug| slug.0),
-            state: None,
-        };
-        let cursor = query.take::<String>("cursor")?;
-        let limit = query.take::<Limit>("limit")?.unwrap_or_default();
-        query.finish()?;
-        Ok(Self { filter, cursor, limit })
-    }
+/// Dead letters of a model, of a tenant, with a last error.
+fn by_error(query: &mut Query) -> Result<TaskFilter, Failure> {
+    Ok(TaskFilter {
+        model: query.take("model")?,
+        tenant: query.take("tenant")?,
+        error_code: query.take::<Slug>("error_code")?.map(|slug| slug.0),
+        state: None,
+    })
 }
 
 /// `GET /api/native/v1/dead-letters`: newest first.
@@ -42,8 +29,8 @@ pub(crate) async fn list(
     State(gateway): State<Gateway>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<TaskPage>, Failure> {
-    let Page { filter, cursor, limit } = Page::of(query.as_deref())?;
-    Ok(Json(gateway.tasks.dead_letters(filter, cursor, limit.0).await?))
+    let Page { filter, cursor, limit } = Page::of(query.as_deref(), by_error)?;
+    Ok(Json(gateway.tasks.dead_letters(filter, cursor, limit).await?))
 }
 
 /// `GET /api/native/v1/dead-letters/{id}`: with every attempt that is remembered.
@@ -67,8 +54,8 @@ pub(crate) async fn replay_all(
     State(gateway): State<Gateway>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<PageHandled>, Failure> {
-    let Page { filter, cursor, limit } = Page::of(query.as_deref())?;
-    Ok(Json(gateway.tasks.replay_dead_letters(filter, cursor, limit.0).await?))
+    let Page { filter, cursor, limit } = Page::of(query.as_deref(), by_error)?;
+    Ok(Json(gateway.tasks.replay_dead_letters(filter, cursor, limit).await?))
 }
 
 /// `DELETE /api/native/v1/dead-letters/{id}`.
@@ -85,8 +72,8 @@ pub(crate) async fn discard_all(
     State(gateway): State<Gateway>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<PageHandled>, Failure> {
-    let Page { filter, cursor, limit } = Page::of(query.as_deref())?;
-    Ok(Json(gateway.tasks.discard_dead_letters(filter, cursor, limit.0).await?))
+    let Page { filter, cursor, limit } = Page::of(query.as_deref(), by_error)?;
+    Ok(Json(gateway.tasks.discard_dead_letters(filter, cursor, limit).await?))
 }
 
 /// A code of the error table.

@@ -147,14 +147,8 @@ async fn list(
     after: Option<String>,
     connection: &Connection,
 ) -> Result<(), Failure> {
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    let pairs = [("limit", limit.map(|limit| limit.to_string())), ("after", after)];
-    for (name, value) in pairs {
-        if let Some(value) = value {
-            query.append_pair(name, &value);
-        }
-    }
-    let path = format!("/v1/batches?{}", query.finish());
+    let query = request::query([("limit", limit.map(|limit| limit.to_string())), ("after", after)]);
+    let path = format!("/v1/batches?{query}");
     let page: ListPage<BatchObject> = told(request::client(connection)?.get(&path).await)?;
     output::print_value(&page)
 }

@@ -82,6 +82,12 @@ pub(super) async fn json<T: DeserializeOwned>(answer: Response<Body>) -> Result<
         .map_err(|error| refused(&GatewayError::Unexpected(error)))
 }
 
+/// What is named of these, as a query.
+pub(super) fn query<const N: usize>(pairs: [(&str, Option<String>); N]) -> String {
+    let named = pairs.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(named).finish()
+}
+
 /// Asks for one page after the other to be handled, and gives how many tasks there were.
 pub(super) async fn each_page(client: &GatewayClient, path: &str) -> Result<u64, Failure> {
     let (mut handled, mut cursor) = (0, None::<String>);

@@ -108,17 +108,11 @@ async fn print_end(
 }
 
 fn list_path(args: &ListArgs) -> String {
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    let pairs = [
+    let query = request::query([
         ("model", args.model.as_ref().map(ToString::to_string)),
         ("state", args.state.map(|state| state.as_str().to_owned())),
         ("limit", args.limit.map(|limit| limit.to_string())),
         ("cursor", args.cursor.clone()),
-    ];
-    for (name, value) in pairs {
-        if let Some(value) = value {
-            query.append_pair(name, &value);
-        }
-    }
-    format!("/tasks?{}", query.finish())
+    ]);
+    format!("/tasks?{query}")
 }

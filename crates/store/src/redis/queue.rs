@@ -143,15 +143,15 @@ impl Shared {
     /// The record of a task that is this server's now; one that cannot be read is left to the end of
     /// its lease, and does not take the others with it.
     fn claimed(&self, hash: &Hash) -> Option<TaskRecord> {
-        let read = || Ok((self.record(hash)?, self.entry(hash)?));
-        match read() {
+        let read = self.record(hash).and_then(|record| Ok((record, self.entry(hash)?)));
+        match read {
             Ok((record, entry)) => {
                 self.held.add(entry);
                 record
             }
             Err(error) => {
                 let id = fields::word(hash, "task_id");
-                report_unreadable(id, &error);
+                tracing::error!(id, %error, "a task was claimed and its record cannot be read");
                 None
             }
         }
@@ -407,8 +407,4 @@ enum Change {
     Refused(Standing),
     /// No such task.
     Unknown,
-}
-
-fn report_unreadable(id: &str, error: &StoreError) {
-    tracing::error!(id, %error, "a task was claimed and its record cannot be read");
 }

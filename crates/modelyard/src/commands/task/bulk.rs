@@ -85,15 +85,12 @@ pub(super) async fn cancel(args: CancelArgs) -> Result<(), Failure> {
         let answer = told(client.send(Method::POST, &path, None).await)?;
         return output::print_value(&request::json::<TaskView>(answer).await?);
     }
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    query.append_pair("limit", &TOGETHER.to_string());
-    if let Some(model) = &args.model {
-        query.append_pair("model", model.as_str());
-    }
-    if let Some(state) = args.state {
-        query.append_pair("state", state.as_str());
-    }
-    let path = format!("/api/native/v1/tasks/cancel?{}", query.finish());
+    let query = request::query([
+        ("limit", Some(TOGETHER.to_string())),
+        ("model", args.model.map(|model| model.to_string())),
+        ("state", args.state.map(|state| state.as_str().to_owned())),
+    ]);
+    let path = format!("/api/native/v1/tasks/cancel?{query}");
     let handled = request::each_page(&client, &path).await?;
     output::print_value(&PageHandled { handled, next_cursor: None })
 }

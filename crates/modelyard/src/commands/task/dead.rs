@@ -56,17 +56,10 @@ async fn all(client: &GatewayClient, filter: &DeadFilter, deed: &str) -> Result<
 }
 
 fn query(filter: &DeadFilter, limit: Option<u32>, cursor: Option<&str>) -> String {
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    let pairs = [
+    request::query([
         ("model", filter.model.as_ref().map(ToString::to_string)),
         ("error_code", filter.error_code.map(|code| code.slug().to_owned())),
         ("limit", limit.map(|limit| limit.to_string())),
         ("cursor", cursor.map(str::to_owned)),
-    ];
-    for (name, value) in pairs {
-        if let Some(value) = value {
-            query.append_pair(name, &value);
-        }
-    }
-    query.finish()
+    ])
 }
