@@ -192,6 +192,8 @@ async fn a_full_queue_refuses_at_once() {
         (engine.max_sequences, engine.max_queue) = (1, 2);
     });
     let running = toy.ask(count_from(10, 9)).await;
+    // Until then it stands in the queue too.
+    toy.gate.is_waited_for().await;
     let first = toy.ask_held(count_from(20, 1)).await.unwrap();
     let second = toy.ask_held(count_from(30, 1)).await.unwrap();
     let refused = toy.ask_held(count_from(40, 1)).await.unwrap_err();
