@@ -92,7 +92,13 @@ $(WHEELS)/%/built: $(WHEEL_SOURCES) | $(STAMPS)/build
 $(STAMPS)/%: scripts/requirements/%.txt | $(STAMPS)
 	$(PIP) install --requirement $<
 	@touch $@
-$(STAMPS)/test: $(STAMPS)/build $(STAMPS)/run
+$(STAMPS)/test: $(STAMPS)/build $(STAMPS)/run $(STAMPS)/reference-0.2.9 $(STAMPS)/reference-0.5.8
+
+# The package that the worker SDK is compatible with; each version has a home of its own, since ours offers its name too.
+$(STAMPS)/reference-%: scripts/requirements/reference-%.txt | $(STAMPS)
+	scripts/venv.sh $(VENV)/reference-$*
+	$(VENV)/reference-$*/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --only-binary :all: --requirement $<
+	@touch $@
 
 $(STAMPS):
 	scripts/venv.sh $(VENV)
