@@ -31,7 +31,7 @@ class Proxy:
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
             while True:
-                client, _ = self._listener.accept()
+                client = self._take()
                 try:
                     server = socket.create_connection(("127.0.0.1", self._target))
                 except OSError:
@@ -40,6 +40,9 @@ class Proxy:
                 self._pairs.append((client, server))
                 for ends in ((client, server, False), (server, client, True)):
                     threading.Thread(target=self._pass, args=ends, daemon=True).start()
+
+    def _take(self) -> socket.socket:
+        return self._listener.accept()[0]
 
     def _pass(self, source: socket.socket, sink: socket.socket, answers: bool) -> None:
         with contextlib.suppress(OSError):

@@ -1,12 +1,15 @@
 //! Where Redis is: one server, or a primary that Sentinel names.
 
 use redis::{
-    Client, IntoConnectionInfo,
+    Client, ConnectionAddr, IntoConnectionInfo, TlsMode,
     sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType},
 };
 
 /// `redis-sentinel://[user:password@]host:port[,host:port…]/name[/db]`
 const SENTINEL: &str = "redis-sentinel://";
+
+/// The same with TLS, to Sentinel and to Redis.
+const SENTINEL_TLS: &str = "rediss-sentinel://";
 
 /// Port of Sentinel where none is given.
 const SENTINEL_PORT: u16 = 26379;
@@ -25,8 +28,11 @@ impl Address {
     /// # Errors
     /// What is wrong with it, in words for the operator.
     pub(super) fn parse(url: &str) -> Result<Self, String> {
-        match url.strip_prefix(SENTINEL) {
-            Some(rest) => sentinel(rest),
+        if let Some(rest) = url.strip_prefix(SENTINEL) {
+            return sentinel(rest, None);
+        }
+        match url.strip_prefix(SENTINEL_TLS) {
+            Some(rest) => sentinel(rest, Some(TlsMode::Secure)),
             None => server(url),
         }
     }
@@ -52,17 +58,18 @@ pub(super) fn shown(url: &str) -> String {
 }
 
 fn server(url: &str) -> Result<Address, String> {
-    if url.starts_with("rediss:") || url.starts_with("valkeys:") {
-        return Err("TLS is not supported; put a TLS tunnel beside Redis, or use redis://".into());
-    }
     let info = url.into_connection_info().map_err(|error| {
-        format!("not an address of Redis ({error}); write redis://host:port/db, unix:///path, or {SENTINEL}host:port/name")
+        format!("not an address of Redis ({error}); write redis://host:port/db, rediss://host:port/db, unix:///path, or {SENTINEL}host:port/name")
     })?;
+    if matches!(info.addr(), ConnectionAddr::TcpTls { insecure: true, .. }) {
+        return Err("`#insecure` would trust anybody's certificate; name the right one with SSL_CERT_FILE instead".into());
+    }
     Client::open(info).map(|client| Address::Server(Box::new(client))).map_err(|e| e.to_string())
 }
 
-fn sentinel(rest: &str) -> Result<Address, String> {
-    let usage = || format!("write {SENTINEL}host:port,host:port/name");
+fn sentinel(rest: &str, tls: Option<TlsMode>) -> Result<Address, String> {
+    let scheme = if tls.is_some() { SENTINEL_TLS } else { SENTINEL };
+    let usage = || format!("write {scheme}host:port,host:port/name");
     let (login, rest) = match rest.rsplit_once('@') {
         Some((login, rest)) => (Some(login), rest),
         None => (None, rest),
@@ -72,7 +79,7 @@ fn sentinel(rest: &str) -> Result<Address, String> {
     if name.is_empty() {
         return Err(usage());
     }
-    let hosts: Result<Vec<_>, String> = hosts.split(',').map(host).collect();
+    let hosts: Result<Vec<_>, String> = hosts.split(',').map(|host| sentry(host, tls)).collect();
     let mut builder = SentinelClientBuilder::new(hosts?, name, SentinelServerType::Master)
         .map_err(|error| error.to_string())?
         .set_client_to_redis_db(db.parse().map_err(|_| format!("`{db}` is not a database"))?);
@@ -83,11 +90,15 @@ fn sentinel(rest: &str) -> Result<Address, String> {
         }
         builder = builder.set_client_to_redis_password(password);
     }
+    if let Some(mode) = tls {
+        builder = builder.set_client_to_redis_tls_mode(mode);
+    }
     let client = builder.build().map_err(|error| error.to_string())?;
     Ok(Address::Sentinel(Box::new(tokio::sync::Mutex::new(client))))
 }
 
-fn host(text: &str) -> Result<redis::ConnectionAddr, String> {
+/// One Sentinel.
+fn sentry(text: &str, tls: Option<TlsMode>) -> Result<ConnectionAddr, String> {
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) => (host, port.parse().map_err(|_| format!("`{port}` is not a port"))?),
         None => (text, SENTINEL_PORT),
@@ -95,7 +106,11 @@ fn host(text: &str) -> Result<redis::ConnectionAddr, String> {
     if host.is_empty() {
         return Err("a Sentinel has no host name".into());
     }
-    Ok(redis::ConnectionAddr::Tcp(host.to_owned(), port))
+    let host = host.to_owned();
+    Ok(match tls {
+        Some(_) => ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None },
+        None => ConnectionAddr::Tcp(host, port),
+    })
 }
 
 #[cfg(test)]

@@ -11,10 +11,10 @@ fn a_shown_address_has_no_password() {
 
 #[test]
 fn a_server_and_a_sentinel_can_be_named() {
-    for url in ["redis://localhost", "redis://:secret@host:6380/2", "unix:///run/redis.sock"] {
+    for url in ["redis://localhost", "redis://:secret@host:6380/2", "rediss://host", "unix:///run/redis.sock"] {
         assert!(matches!(Address::parse(url), Ok(Address::Server(_))), "{url}");
     }
-    for url in ["redis-sentinel://a:1,b/main", "redis-sentinel://user:secret@a/main/3"] {
+    for url in ["redis-sentinel://a:1,b/main", "redis-sentinel://user:secret@a/main/3", "rediss-sentinel://a/main"] {
         assert!(matches!(Address::parse(url), Ok(Address::Sentinel(_))), "{url}");
     }
 }
@@ -23,7 +23,7 @@ fn a_server_and_a_sentinel_can_be_named() {
 fn what_is_wrong_with_an_address_is_said() {
     for (url, word) in [
         ("http://host", "not an address"),
-        ("rediss://host", "TLS"),
+        ("rediss://host/0#insecure", "SSL_CERT_FILE"),
         ("redis-sentinel://a:1", "host:port/name"),
         ("redis-sentinel://a:x/main", "`x` is not a port"),
         ("redis-sentinel://a:1/main/x", "`x` is not a database"),
