@@ -11,10 +11,19 @@ fn a_shown_address_has_no_password() {
 
 #[test]
 fn a_server_and_a_sentinel_can_be_named() {
-    for url in ["redis://localhost", "redis://:secret@host:6380/2", "rediss://host", "unix:///run/redis.sock"] {
+    for url in [
+        "redis://localhost",
+        "redis://:secret@host:6380/2",
+        "rediss://host",
+        "unix:///run/redis.sock",
+    ] {
         assert!(matches!(Address::parse(url), Ok(Address::Server(_))), "{url}");
     }
-    for url in ["redis-sentinel://a:1,b/main", "redis-sentinel://user:secret@a/main/3", "rediss-sentinel://a/main"] {
+    for url in [
+        "redis-sentinel://a:1,b/main",
+        "redis-sentinel://user:secret@a/main/3",
+        "rediss-sentinel://a/main",
+    ] {
         assert!(matches!(Address::parse(url), Ok(Address::Sentinel(_))), "{url}");
     }
 }
