@@ -16,6 +16,7 @@ use store::{
         answered, at, begin, claim, keyed, model, new_task, raised, retries, state, submit,
     },
 };
+use tokio::time::timeout;
 use types::Priority;
 
 use crate::redis_server::{CutWay, RedisServer};
@@ -189,6 +190,23 @@ async fn a_redis_that_is_killed_loses_nothing_that_was_acknowledged() {
         assert_eq!(state(&*store, id).await, TaskState::Queued);
     }
     assert_eq!(store.risks(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_caller_that_nobody_looks_after_does_not_keep_others_from_a_new_connection() {
+    let mut server = RedisServer::durable();
+    let store = open(&server, "one").await;
+    let id = submit(&store, new_task()).await;
+    server.kill();
+    server.run();
+    let pid = Pid::from_raw(server.pid() as i32);
+    kill(pid, Signal::SIGSTOP).unwrap();
+    let mut first = store.get(id);
+    assert!(timeout(Duration::from_secs(1), &mut first).await.is_err(), "it connects");
+    kill(pid, Signal::SIGCONT).unwrap();
+    // Its caller does something else first.
+    assert!(store.get(id).await.unwrap().is_some());
+    assert!(first.await.unwrap().is_some());
 }
 
 #[tokio::test]
