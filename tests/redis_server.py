@@ -11,8 +11,14 @@ from harness import ROOT, free_port, wait_for_port
 class Redis:
     """A server of its own, with an append-only file unless told otherwise."""
 
-    def __init__(self, folder: Path, append_only: str = "yes"):
+    def __init__(
+        self,
+        folder: Path,
+        append_only: str = "yes",
+        environment: dict[str, str] | None = None,
+    ):
         self.folder = folder
+        self.environment = {**os.environ, **(environment or {})}
         self.append_only = append_only
         self.port = free_port()
         self.process = None
@@ -23,7 +29,9 @@ class Redis:
         settings = ["--appendonly", self.append_only, "--save", "", "--bind", "127.0.0.1"]
         command = [program(), "--port", str(self.port), "--dir", str(self.folder), *settings]
         # A file that may not grow is an error for it to meet, not its end.
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, restore_signals=False)
+        self.process = subprocess.Popen(
+            command, env=self.environment, stdout=subprocess.DEVNULL, restore_signals=False
+        )
         wait_for_port(self.port, self.process)
 
     def kill(self) -> None:

@@ -8,9 +8,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
+from faults.clock import READ_SECONDS as CLOCK_READ_SECONDS
 from faults.yard import LEASE_SECONDS, Yard
 
 Fault = Callable[[Yard, random.Random], None]
+
+# Many leases and backoffs; less than anything is kept for.
+JUMP_SECONDS_MAX = 600
 
 _NO_LIMIT = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
 
@@ -83,10 +87,21 @@ def cut_connection(yard: Yard, chance: random.Random) -> None:
     yard.proxy.cut_after(chance.randrange(1, 3000))
 
 
-OF_SQLITE: list[Fault] = [kill_server, kill_worker, freeze_server, fill_disk, tear_last_page]
+def jump_clock(yard: Yard, chance: random.Random) -> None:
+    """Somebody has set it wrong, and sets it right again after a while."""
+    clock = chance.choice(yard.clocks)
+    clock.jump(chance.uniform(-JUMP_SECONDS_MAX, JUMP_SECONDS_MAX))
+    time.sleep(chance.uniform(1, 2) * CLOCK_READ_SECONDS)
+    clock.jump(0)
+
+
+OF_SQLITE: list[Fault] = [
+    *(kill_server, kill_worker, freeze_server, jump_clock),
+    *(fill_disk, tear_last_page),
+]
 
 OF_REDIS: list[Fault] = [
-    *(kill_server, kill_worker, freeze_server),
+    *(kill_server, kill_worker, freeze_server, jump_clock),
     *(kill_redis, restart_redis, freeze_redis, fill_disk_of_redis, cut_connection),
 ]
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from harness import PROGRAM, READY_SECONDS_MAX, ROOT, Server, free_port
 from redis_server import Redis
 
+from faults.clock import Clock
 from faults.proxy import Proxy
 
 HANDLER = Path(__file__).with_name("handler.py")
@@ -48,6 +49,7 @@ class Place:
         (folder / "modelyard.toml").write_text(config)
         (folder / ".venv").symlink_to(ROOT / ".venv")
         self.folder = folder
+        self.clock = Clock(folder / "clock")
         self.port = free_port()
         self.start()
 
@@ -57,13 +59,17 @@ class Place:
             process = subprocess.Popen(
                 command,
                 cwd=self.folder,
-                env={**os.environ, "MODELYARD_DATA_DIR": str(self.folder / "data")},
+                env=self._environment(),
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 # A file that may not grow is an error for it to meet, not its end.
                 restore_signals=False,
             )
         self.server = Server(self.port, self.folder / "server.log", process)
+
+    def _environment(self) -> dict[str, str]:
+        data = {"MODELYARD_DATA_DIR": str(self.folder / "data")}
+        return {**os.environ, **data, **self.clock.environment()}
 
     @property
     def pid(self) -> int:
@@ -101,16 +107,20 @@ class Yard:
         self.effects.mkdir()
         self.begun = folder / "begun"
         self.begun.mkdir()
-        self.redis = self.proxy = None
+        self.redis = self.proxy = clock = None
         url = ""
         if store == "redis":
             (folder / "redis").mkdir()
-            self.redis = Redis(folder / "redis")
+            clock = Clock(folder / "redis/clock")
+            self.redis = Redis(folder / "redis", environment=clock.environment())
             self.proxy = Proxy(self.redis.port)
             url = f'[store]\nurl = "redis://127.0.0.1:{self.proxy.port}/0"'
         config = CONFIG.format(store=url, effects=self.effects, begun=self.begun)
         names = ["one", "two"] if self.redis else ["one"]
         self.places = [Place(folder / name, config) for name in names]
+        self.clocks = [place.clock for place in self.places]
+        if clock:
+            self.clocks.append(clock)
 
     def any_place(self, chance: random.Random) -> Place:
         return chance.choice(self.places)
