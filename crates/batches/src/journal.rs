@@ -19,6 +19,9 @@ use store::{Folder, NewFile};
 
 use crate::{Error, outcome::Outcome};
 
+/// Outcomes that are read together, however small they are.
+const TOGETHER_MAX: usize = 256;
+
 /// Where an outcome is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Place {
@@ -102,12 +105,15 @@ impl Journal {
         Ok(self.current.sync().await?)
     }
 
-    /// The outcomes of some lines, in their order.
+    /// The outcomes of a line and of those behind it, in their order: as many as have together at most so many
+    /// bytes, and at least one unless there is none.
     pub(crate) async fn read(
         &self,
-        lines: std::ops::Range<usize>,
+        first: usize,
+        bytes_max: usize,
     ) -> Result<Vec<Option<Outcome>>, Error> {
-        let places: Arc<[_]> = self.places.get(lines).unwrap_or_default().into();
+        let places: Arc<[_]> =
+            fitting(self.places.get(first..).unwrap_or_default(), bytes_max).into();
         let (folder, batch) = (self.folder.clone(), self.batch.clone());
         let reading = tokio::task::spawn_blocking(move || {
             let mut opened: Option<(u32, File)> = None;
@@ -128,6 +134,17 @@ pub(crate) async fn remove(folder: &Folder, batch: &str, generation: u32) -> Res
 
 fn unreadable(batch: &str, source: io::Error) -> Error {
     Error::Content { name: batch.to_owned(), source }
+}
+
+/// The places at the beginning whose outcomes are read together.
+fn fitting(places: &[Option<Place>], bytes_max: usize) -> &[Option<Place>] {
+    let mut bytes = 0;
+    let ends = places.iter().take(TOGETHER_MAX).map(|place| {
+        bytes += place.map_or(0, |place| place.length);
+        bytes
+    });
+    let count = ends.take_while(|bytes| *bytes <= bytes_max).count();
+    places.get(..count.max(1)).unwrap_or_default()
 }
 
 const fn count(counts: &mut RequestCounts, is_answered: bool) {

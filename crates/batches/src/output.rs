@@ -21,8 +21,8 @@ use crate::{
     shelf::Stored,
 };
 
-/// Outcomes that are read together.
-const TOGETHER: usize = 256;
+/// Bytes of outcomes that are in memory at once, unless a single one has more.
+const TOGETHER_BYTES: usize = 4 << 20;
 
 /// Decides what a batch ends with.
 pub(crate) async fn seal(
@@ -82,20 +82,19 @@ async fn write(
     let (mut output, mut errors) = (folder.begin().await?, folder.begin().await?);
     let mut line = 0;
     while line < input.len() {
-        let end = (line + TOGETHER).min(input.len());
         let (mut answered, mut failed) = (Vec::new(), Vec::new());
-        for (at, found) in journal.read(line..end).await?.into_iter().enumerate() {
+        for found in journal.read(line, TOGETHER_BYTES).await? {
             let Outcome { is_answered, text } = match found {
                 Some(outcome) => outcome,
-                None => outcome::of_cause(batch, &input.call(line + at).await?.custom_id, cause),
+                None => outcome::of_cause(batch, &input.call(line).await?.custom_id, cause),
             };
             let into = if is_answered { &mut answered } else { &mut failed };
             into.extend_from_slice(text.as_bytes());
             into.push(b'\n');
+            line += 1;
         }
         output.write(&answered).await?;
         errors.write(&failed).await?;
-        line = end;
     }
     Ok((keep(output).await?, keep(errors).await?))
 }

@@ -1,7 +1,7 @@
 //! `modelyard store export`
 
 use std::{
-    fs::OpenOptions,
+    fs::{File, OpenOptions},
     io::{self, BufWriter, Write},
     os::unix::fs::OpenOptionsExt,
     path::Path,
@@ -25,16 +25,19 @@ const DOCUMENTS_PAGE: u32 = 256;
 pub(super) async fn run(settings: &Settings, directory: &Path, file: &Path) -> Result<(), Failure> {
     let stores =
         store_room::open_existing(settings).await.map_err(|error| Failure::from_error(&error))?;
-    let is_standard = file.as_os_str() == "-";
-    let out: Box<dyn Write> = if is_standard {
-        Box::new(io::stdout().lock())
-    } else {
-        Box::new(create(directory, file)?)
+    let file = if file.as_os_str() == "-" { None } else { Some(create(directory, file)?) };
+    let out: Box<dyn Write + '_> = match &file {
+        None => Box::new(io::stdout().lock()),
+        Some(file) => Box::new(file),
     };
     let mut lines = Lines { out: BufWriter::new(out), tasks: 0, documents: 0 };
     let written = lines.write_all(&stores).await;
     stores.tasks.close().await;
     written?;
+    // Perhaps it is what remains of the store.
+    if let Some(file) = &file {
+        file.sync_all().map_err(|error| Failure::output(&error))?;
+    }
     let Lines { tasks, documents, .. } = lines;
     // Standard output may be the export itself.
     let _ = writeln!(io::stderr(), "exported {tasks} tasks and {documents} documents");
@@ -42,7 +45,7 @@ pub(super) async fn run(settings: &Settings, directory: &Path, file: &Path) -> R
 }
 
 /// Tasks hold what clients sent: nobody else may read them.
-fn create(directory: &Path, file: &Path) -> Result<impl Write + 'static, Failure> {
+fn create(directory: &Path, file: &Path) -> Result<File, Failure> {
     let path = directory.join(file);
     let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
     created.map_err(|error| match error.kind() {
