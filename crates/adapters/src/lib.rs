@@ -63,5 +63,8 @@ pub fn build(
         ModelKind::Builtin | ModelKind::Python | ModelKind::Llm | ModelKind::Command => {
             return Err(Unavailable::because("models of this kind run in workers of their own"));
         }
+        ModelKind::Ieops => {
+            return Err(Unavailable::because("workers of this kind register by themselves"));
+        }
     })
 }

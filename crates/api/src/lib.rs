@@ -5,6 +5,7 @@
 pub mod body;
 pub mod endpoint;
 pub mod headers;
+pub mod ieops;
 pub mod inference;
 pub mod openai;
 pub mod problem;

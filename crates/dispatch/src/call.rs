@@ -9,6 +9,9 @@ use policy::{lane::Wish, prefix::Prefix};
 use tokio::time::Instant;
 use types::{CallId, ErrorCode, Fault, ModelName, Priority, Tenant};
 
+/// Routes that an error lists at most.
+const ROUTES_NAMED: usize = 16;
+
 /// Which route of the model is called.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Route {
@@ -127,6 +130,9 @@ impl Outgoing {
     fn uri(&self, replica: &Replica) -> Result<Uri, Fault> {
         let uri = match (&self.route, &self.query) {
             (Route::Path(path), _) => return Ok(path.clone().into()),
+            (Route::Default, _) if replica.description.default_route.is_empty() => {
+                return Err(no_default(replica));
+            }
             (Route::Default, None) => replica.description.default_route.parse(),
             (Route::Default, Some(query)) => {
                 format!("{}?{query}", replica.description.default_route).parse()
@@ -137,6 +143,18 @@ impl Outgoing {
             Fault::new(ErrorCode::WorkerFailed, detail).caused_by(error)
         })
     }
+}
+
+/// Which route is meant only its caller knows.
+fn no_default(replica: &Replica) -> Fault {
+    let (model, routes) = (&replica.model, &replica.description.routes);
+    let known: Vec<_> = routes.iter().map(|route| route.path.as_str()).take(ROUTES_NAMED).collect();
+    let detail = format!(
+        "model {model} has no route that calls without one go to; call /invoke/{model}/{{route}}, \
+         its routes are: {}",
+        if known.is_empty() { "not known here".to_owned() } else { known.join(", ") }
+    );
+    Fault::new(ErrorCode::RouteNotFound, detail)
 }
 
 fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {

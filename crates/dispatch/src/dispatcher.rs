@@ -125,7 +125,7 @@ impl Dispatcher {
     ) -> Result<Response<Body>, Fault> {
         let call_id = call.call_id;
         // The adapter of an external API tries as often as its model's settings say.
-        let once = !lane.spec().kind.runs_workers();
+        let once = lane.spec().kind.is_external();
         let mut outgoing = Outgoing::new(call, deadline, once);
         let mut wait = WAIT_FIRST;
         let mut may_repeat = is_harmless_twice(lane.spec());

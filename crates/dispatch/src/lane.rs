@@ -196,11 +196,7 @@ impl ModelLane {
             for member in &view.members {
                 let id = member.replica.id;
                 match member.phase {
-                    Phase::Ready => {
-                        if state.replicas.insert(id, member.replica.clone()).is_none() {
-                            state.lane.set_replica(id, member.replica.capacity);
-                        }
-                    }
+                    Phase::Ready => state.take_in(&member.replica),
                     Phase::Draining | Phase::Stuck => state.lane.drain_replica(id),
                 }
             }
@@ -242,6 +238,22 @@ impl ModelLane {
     fn refused_by_outlook(&self) -> Fault {
         let reason = self.state.lock().unavailable.clone();
         unavailable(&self.name, reason.as_deref().unwrap_or("it was withdrawn"))
+    }
+}
+
+impl State {
+    /// A replica takes calls, from now on or on other terms than before.
+    fn take_in(&mut self, replica: &Arc<Replica>) {
+        let before = self.replicas.insert(replica.id, replica.clone());
+        if before.is_some_and(|before| Arc::ptr_eq(&before, replica)) {
+            return;
+        }
+        // What it holds of others takes room from ours. One place is always left: what it says is
+        // a moment old, and nobody else would notice that it has become free.
+        let ours = self.lane.held_by(replica.id).unwrap_or_default();
+        let room = replica.capacity.saturating_sub(replica.busy.saturating_sub(ours));
+        self.lane.set_replica(replica.id, room.max(1));
+        self.lane.weigh_replica(replica.id, replica.weight);
     }
 }
 

@@ -14,7 +14,7 @@ use policy::health::Health;
 use types::{CallId, ErrorCode, Fault, ModelName, ModelSpec, WorkerId};
 
 use crate::{
-    Availability, Departure, FleetEvent, FleetSettings, Member, ModelView, Phase, Replica,
+    Availability, Departure, FleetEvent, FleetSettings, Member, ModelView, Offer, Phase, Replica,
     progress::Stop,
 };
 use worker::Worker;
@@ -177,6 +177,18 @@ impl Book {
             && worker.phase == Phase::Ready
         {
             worker.phase = Phase::Draining;
+            effects.touched.push(worker.replica.model.clone());
+        }
+        effects
+    }
+
+    /// An enlisted worker offers something else. Each time it is another replica of the same name,
+    /// so that whoever follows the view knows an offer that was repeated.
+    pub(crate) fn adjust(&mut self, id: WorkerId, offer: &Offer) -> Effects {
+        let mut effects = Effects::default();
+        if let Some(worker) = self.workers.get_mut(&id) {
+            worker.replica = Arc::new(worker.replica.offering(offer));
+            worker.phase = if offer.takes_calls { Phase::Ready } else { Phase::Draining };
             effects.touched.push(worker.replica.model.clone());
         }
         effects

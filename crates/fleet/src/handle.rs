@@ -22,7 +22,7 @@ use types::{CallId, ErrorCode, Fault, ModelName, ModelSpec, WorkerId};
 use uuid::Uuid;
 
 use crate::{
-    Availability, Departure, FleetEvent, FleetSettings, HttpEndpoint, Manner, ModelView,
+    Availability, Departure, FleetEvent, FleetSettings, HttpEndpoint, Manner, ModelView, Offer,
     ProgressWatch, Replica, ReportListener,
     book::{Book, Effects, Held, Lingering},
     guarded::Guarded,
@@ -123,6 +123,8 @@ impl Fleet {
             model: name.clone(),
             launch_id: String::new(),
             capacity: lanes,
+            weight: 1,
+            busy: 0,
             manner: Manner::Declared,
             description,
             endpoint: Arc::new(guarded),
@@ -130,6 +132,47 @@ impl Fleet {
         let effects = self.inner.book.lock().join(Arc::new(replica), None);
         self.perform(effects);
         id
+    }
+
+    /// Adds a worker that registered by a protocol of its own. It serves until [`Self::leave`] or
+    /// [`Self::lost`]: whoever hears it keeps its lease.
+    pub fn enlist(
+        &self,
+        name: &ModelName,
+        description: Description,
+        offer: &Offer,
+        endpoint: Arc<dyn Endpoint>,
+    ) -> WorkerId {
+        let id = WorkerId::new(Uuid::now_v7());
+        let replica = Replica {
+            id,
+            model: name.clone(),
+            launch_id: String::new(),
+            capacity: offer.capacity,
+            weight: offer.weight,
+            busy: offer.busy,
+            manner: Manner::Enlisted,
+            description,
+            endpoint,
+        };
+        let effects = self.inner.book.lock().join(Arc::new(replica), None);
+        self.perform(effects);
+        if !offer.takes_calls {
+            self.drain(id);
+        }
+        id
+    }
+
+    /// An enlisted worker offers something else from now on.
+    pub fn adjust(&self, id: WorkerId, offer: &Offer) {
+        let effects = self.inner.book.lock().adjust(id, offer);
+        self.perform(effects);
+    }
+
+    /// An enlisted worker has fallen silent, or does not answer any more.
+    pub fn lost(&self, id: WorkerId) {
+        let effects = self.inner.book.lock().leave(id, Departure::Lost);
+        self.perform(effects);
     }
 
     /// One model at this moment.
@@ -181,6 +224,8 @@ impl Fleet {
             model: name,
             launch_id: registration.launch_id,
             capacity,
+            weight: 1,
+            busy: 0,
             manner: Manner::Registered,
             description: registration.description,
             endpoint: Arc::new(endpoint),

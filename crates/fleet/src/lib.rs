@@ -23,6 +23,6 @@ pub use events::{Departure, FleetEvent, ReportListener};
 pub use handle::Fleet;
 pub use http_endpoint::HttpEndpoint;
 pub use progress::ProgressWatch;
-pub use replica::{Manner, Replica};
+pub use replica::{Manner, Offer, Replica};
 pub use settings::FleetSettings;
 pub use view::{Availability, Member, ModelView, Phase};

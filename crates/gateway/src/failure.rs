@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use api::{Problem, problem::PROBLEM_JSON};
+use api::{
+    Problem,
+    ieops::{REGISTER_PATH, Reply, UNREGISTER_PATH},
+    problem::PROBLEM_JSON,
+};
 use axum::{
     body::Body,
     response::{IntoResponse, Response},
@@ -47,6 +51,8 @@ pub(crate) enum Family {
     OpenAi,
     /// `{"error": "…"}`.
     Generate,
+    /// `{"message": "…", "data": null}`, for workers that register.
+    Ieops,
 }
 
 impl Family {
@@ -54,6 +60,7 @@ impl Family {
         match path {
             "/generate" => Self::Generate,
             _ if path.starts_with("/v1/") => Self::OpenAi,
+            REGISTER_PATH | UNREGISTER_PATH => Self::Ieops,
             _ => Self::Native,
         }
     }
@@ -83,7 +90,7 @@ pub(crate) fn last_event(fault: &Fault, family: Family, request_id: &str) -> Vec
     let field: &[u8] = match family {
         // Its clients know an error by its shape, and look at no other field.
         Family::OpenAi | Family::Generate => b"data: ",
-        Family::Native => b"event: error\ndata: ",
+        Family::Native | Family::Ieops => b"event: error\ndata: ",
     };
     // JSON in one line, as serde writes it.
     [field, &data, b"\n\n"].concat()
@@ -96,6 +103,10 @@ fn shaped(fault: &Fault, family: Family, request_id: &str) -> (&'static str, Vec
         Family::OpenAi => ("application/json", serde_json::to_vec(&openai(fault))),
         Family::Generate => {
             ("application/json", serde_json::to_vec(&json!({ "error": fault.detail })))
+        }
+        Family::Ieops => {
+            let reply = Reply { message: fault.detail.to_string(), data: None };
+            ("application/json", serde_json::to_vec(&reply))
         }
     };
     // These shapes are made of text and numbers; they always serialise.

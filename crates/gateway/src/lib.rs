@@ -21,6 +21,7 @@ mod door;
 mod failure;
 mod files;
 mod health;
+mod ieops;
 mod inference;
 mod intake;
 mod internal;
@@ -42,6 +43,7 @@ mod tunnel;
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::SystemTime};
 
 use ::batches::Batches;
+use ::ieops::Proxy;
 use ::tasks::Tasks;
 use dispatch::Dispatcher;
 use fleet::Fleet;
@@ -73,6 +75,8 @@ pub struct Inner {
     pub tasks: Tasks,
     /// Files, and calls by the file.
     pub batches: Batches,
+    /// Where workers of the IEOPS SDK register; `None` if they cannot.
+    pub ieops: Option<Proxy>,
     /// The numbers.
     pub metrics: Metrics,
     /// When the program started.

@@ -9,7 +9,7 @@ use crate::{
     Gateway,
     crew::{Arrival, Crew},
     door::{Door, Visitors},
-    internal,
+    ieops, internal,
     routes::Routes,
 };
 
@@ -64,6 +64,16 @@ impl Server {
     /// When the system gives no thread.
     pub fn internal(gateway: Gateway, stop: CancellationToken) -> io::Result<Self> {
         let routes = Routes::of(internal::router(gateway.clone()));
+        let door = Door::new(gateway, routes, Visitors::Workers);
+        Self::new(&door, 1, stop, Duration::ZERO)
+    }
+
+    /// The door at which workers of the IEOPS SDK register.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn ieops(gateway: Gateway, stop: CancellationToken) -> io::Result<Self> {
+        let routes = Routes::of(ieops::router(gateway.clone()));
         let door = Door::new(gateway, routes, Visitors::Workers);
         Self::new(&door, 1, stop, Duration::ZERO)
     }

@@ -38,6 +38,7 @@ pub use self::{
     flags::Flags,
     issue::{Issue, Issues},
     registry::write_builtin,
+    resolve::ieops_model,
     settings::{
         ListenAddress, ServerSettings, Settings, StoreSettings, WebhooksSettings, WorkerSettings,
     },

@@ -22,12 +22,13 @@ use tasks::{RecentSettings, ResultSettings, TaskSettings, Tasks, Webhooks};
 use telemetry::metrics::Metrics;
 use tokio::task::JoinHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use types::{ModelName, ModelSpec};
+use types::{ModelKind, ModelName, ModelSpec};
 use uuid::Uuid;
 
 use crate::{
     VERSION,
     config::{Settings, SyncCalls, WebhooksSettings},
+    ieops_room,
     listen::{self, Door, ListenError, SocketFile},
     run_dir::RunDir,
     signals::Stop,
@@ -46,6 +47,9 @@ pub(crate) enum HouseError {
     /// The workers' door cannot be opened.
     #[error("cannot open the door for workers")]
     Internal(#[from] ListenError),
+    /// The door for workers of the IEOPS SDK cannot be opened.
+    #[error("cannot open the door at which workers register (ieops.socket)")]
+    Ieops(#[source] ListenError),
     /// The system refuses something that is needed.
     #[error("cannot {what}")]
     System {
@@ -91,6 +95,7 @@ struct House {
     drain: CancellationToken,
     public: Server,
     internal: Server,
+    ieops: Option<Server>,
     tasks: JoinHandle<()>,
     batches: JoinHandle<()>,
     control: JoinHandle<()>,
@@ -123,11 +128,14 @@ impl House {
         let control_settings = control_settings(&settings, run_dir.path(), address).await?;
         let (control, control_service) =
             Control::new(control_settings, Arc::new(local), fleet.clone(), metrics.clone());
+        let (proxy, proxy_service) =
+            ieops_room::proxy(&settings, &fleet, &dispatcher, &tasks).unzip();
         let gateway = Gateway::new(Inner {
             dispatcher: dispatcher.clone(),
             fleet: fleet.clone(),
             tasks: tasks.clone(),
             batches: batches.clone(),
+            ieops: proxy,
             metrics: metrics.clone(),
             started: SystemTime::now(),
             draining: stop.drain.clone(),
@@ -146,6 +154,10 @@ impl House {
         internal.listen(internal_door.listener);
         let opener = Opener { fleet, dispatcher, control };
         opener.open_all(&settings, &tasks).await;
+        if let Some(service) = proxy_service {
+            loops.spawn(service.run(end.clone()));
+        }
+        let ieops = ieops_room::open(&settings, &gateway, &end)?;
         let public = Server::public(gateway, stop.drain.clone(), settings.server.drain)
             .map_err(|error| system("start a thread", error))?;
         let mut held = Vec::new();
@@ -154,6 +166,8 @@ impl House {
             held.extend(door.file);
         }
         held.extend(internal_door.file);
+        let (ieops, ieops_file) = ieops.unzip();
+        held.extend(ieops_file.flatten());
         let tasks_stop = stop.drain.clone();
         let tasks = tokio::spawn(async move { tasks.run(tasks_stop).await });
         let batches_stop = stop.drain.clone();
@@ -162,6 +176,7 @@ impl House {
             drain: stop.drain,
             public,
             internal,
+            ieops,
             tasks,
             batches,
             control: control_loop,
@@ -185,6 +200,9 @@ impl House {
         self.end.cancel();
         joined("processes", self.deployer).await;
         self.internal.drained().await;
+        if let Some(ieops) = self.ieops {
+            ieops.drained().await;
+        }
         self.loops.close();
         self.loops.wait().await;
     }
@@ -219,6 +237,8 @@ impl Opener {
         } else if spec.kind.runs_workers() {
             // It only fails while the house is taken down.
             let _ = self.control.set_model(name.clone(), spec).await;
+        } else if spec.kind == ModelKind::Ieops {
+            self.fleet.set_availability(name, ieops::nobody());
         } else {
             self.declare(name, &spec);
         }
@@ -310,7 +330,7 @@ fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
-const fn system(what: &'static str, source: io::Error) -> HouseError {
+pub(crate) const fn system(what: &'static str, source: io::Error) -> HouseError {
     HouseError::System { what, source }
 }
 

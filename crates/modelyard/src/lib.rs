@@ -8,6 +8,7 @@ mod commands;
 pub mod config;
 mod failure;
 mod house;
+mod ieops_room;
 mod limits;
 pub mod listen;
 mod run_dir;

@@ -6,6 +6,7 @@ mod unix;
 use std::{
     io,
     net::{IpAddr, SocketAddr},
+    path::Path,
 };
 
 use api::worker::Address;
@@ -136,6 +137,15 @@ pub async fn open_internal(
         tcp => Address::Tcp(tcp.to_string()),
     };
     Ok((door, address))
+}
+
+/// Opens the door at which workers of the IEOPS SDK register: 0660, so that those of the user's
+/// group may.
+///
+/// # Errors
+/// [`ListenError`].
+pub fn open_ieops(path: &Path) -> Result<Door, ListenError> {
+    unix::open(path, 0o660)
 }
 
 /// Listens on every address of a host: `localhost` is often two. One is enough.

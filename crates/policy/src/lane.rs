@@ -149,6 +149,17 @@ impl<T> Lane<T> {
         self.replicas.set(replica, capacity);
     }
 
+    /// The replica gets `weight` calls for each one of a replica of weight 1, which all are that
+    /// nobody weighs; 0 counts as 1.
+    pub fn weigh_replica(&mut self, replica: WorkerId, weight: u32) {
+        self.replicas.weigh(replica, weight);
+    }
+
+    /// Calls that the replica holds; `None` if it is not known.
+    pub fn held_by(&self, replica: WorkerId) -> Option<u32> {
+        self.replicas.held(replica)
+    }
+
     /// The replica takes nothing new; what it holds stays counted.
     pub fn drain_replica(&mut self, replica: WorkerId) {
         self.replicas.drain(replica);

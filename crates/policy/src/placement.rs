@@ -21,6 +21,8 @@ pub struct ReplicaLoad {
     pub in_flight: u32,
     /// It finishes what it holds and takes nothing new.
     pub draining: bool,
+    /// How many calls it should get for one of a replica of weight 1; at least 1.
+    pub weight: u32,
 }
 
 impl ReplicaLoad {
@@ -29,11 +31,15 @@ impl ReplicaLoad {
         !self.draining && self.in_flight < self.capacity
     }
 
-    /// Whether a smaller share of its capacity is in use than of the other's.
+    /// Whether a smaller share of its capacity is in use than of the other's; one of weight 2 may
+    /// hold twice as much for that.
     const fn is_freer_than(&self, other: &Self) -> bool {
         // a/b < c/d as a*d < c*b: exact, and no division by a capacity of zero.
-        (self.in_flight as u64) * (other.capacity as u64)
-            < (other.in_flight as u64) * (self.capacity as u64)
+        (self.in_flight as u128) * other.room() < (other.in_flight as u128) * self.room()
+    }
+
+    const fn room(&self) -> u128 {
+        self.capacity as u128 * self.weight as u128
     }
 }
 
@@ -55,6 +61,30 @@ pub fn round_robin(
     let chosen = from_turn(loads, *turn).find(|&index| fits(&loads[index]))?;
     *turn = chosen + 1;
     Some(chosen)
+}
+
+/// As many turns as its weight for each, spread evenly: of two with the weights 2 and 1 the first,
+/// the second, the first. `credits` are the turns that each of `loads` has saved up.
+///
+/// # Source
+/// The smooth weighted round robin that nginx introduced in 2012.
+pub fn weighted_round_robin(
+    loads: &[ReplicaLoad],
+    credits: &mut Vec<i64>,
+    fits: impl Fn(&ReplicaLoad) -> bool,
+) -> Option<usize> {
+    credits.resize(loads.len(), 0);
+    let mut total = 0;
+    let mut chosen: Option<usize> = None;
+    for (index, load) in loads.iter().enumerate().filter(|(_, load)| fits(load)) {
+        total += i64::from(load.weight);
+        credits[index] += i64::from(load.weight);
+        if chosen.is_none_or(|best| credits[index] > credits[best]) {
+            chosen = Some(index);
+        }
+    }
+    credits[chosen?] -= total;
+    chosen
 }
 
 /// The one with the smallest share of its capacity in use; equals take turns.
@@ -106,6 +136,8 @@ fn from_turn(loads: &[ReplicaLoad], turn: usize) -> impl Iterator<Item = usize> 
 pub(crate) struct Placer {
     policy: Placement,
     turn: usize,
+    /// For replicas of different weights only.
+    credits: Vec<i64>,
     random: SplitMix64,
     seen: PrefixMemory,
 }
@@ -113,7 +145,7 @@ pub(crate) struct Placer {
 impl Placer {
     pub(crate) fn new(policy: Placement, seed: u64) -> Self {
         let (random, seen) = (SplitMix64::new(seed), PrefixMemory::default());
-        Self { policy, turn: 0, random, seen }
+        Self { policy, turn: 0, credits: Vec::new(), random, seen }
     }
 
     /// A replica with a free place; the avoided one only if no other has one.
@@ -126,9 +158,12 @@ impl Placer {
     }
 
     /// Keeps the turn where it was after the replica at `index` was taken out of the list.
-    pub(crate) const fn forget(&mut self, index: usize) {
+    pub(crate) fn forget(&mut self, index: usize) {
         if index < self.turn {
             self.turn -= 1;
+        }
+        if index < self.credits.len() {
+            self.credits.remove(index);
         }
     }
 
@@ -139,6 +174,9 @@ impl Placer {
         fits: impl Fn(&ReplicaLoad) -> bool,
     ) -> Option<usize> {
         match self.policy {
+            Placement::RoundRobin if loads.iter().any(|load| load.weight != 1) => {
+                weighted_round_robin(loads, &mut self.credits, fits)
+            }
             Placement::RoundRobin => round_robin(loads, &mut self.turn, fits),
             Placement::LeastLoaded => least_loaded(loads, &mut self.turn, fits),
             Placement::PowerOfTwo => power_of_two(loads, &mut self.random, fits),
@@ -184,6 +222,7 @@ mod tests {
             capacity,
             in_flight,
             draining: false,
+            weight: 1,
         };
         of.iter().enumerate().map(load).collect()
     }
@@ -195,6 +234,29 @@ mod tests {
         let chosen: Vec<_> =
             (0..4).map(|_| round_robin(&loads, &mut turn, ReplicaLoad::has_place)).collect();
         assert_eq!(chosen, [Some(0), Some(2), Some(0), Some(2)]);
+    }
+
+    #[test]
+    fn turns_go_by_weight_and_are_spread_evenly() {
+        let mut loads = loads(&[(0, 1), (0, 1), (0, 1)]);
+        loads[0].weight = 3;
+        let mut credits = Vec::new();
+        let mut turn = |loads: &[ReplicaLoad]| {
+            weighted_round_robin(loads, &mut credits, ReplicaLoad::has_place).unwrap()
+        };
+        let chosen: Vec<_> = (0..10).map(|_| turn(&loads)).collect();
+        assert_eq!(chosen, [0, 1, 0, 2, 0, 0, 1, 0, 2, 0]);
+        loads[0].in_flight = 1;
+        let chosen: Vec<_> = (0..4).map(|_| turn(&loads)).collect();
+        assert_eq!(chosen, [1, 2, 1, 2], "a full one is passed over");
+    }
+
+    #[test]
+    fn one_of_twice_the_weight_may_hold_twice_as_much() {
+        let mut loads = loads(&[(3, 8), (2, 8)]);
+        loads[0].weight = 2;
+        let mut turn = 0;
+        assert_eq!(least_loaded(&loads, &mut turn, ReplicaLoad::has_place), Some(0));
     }
 
     #[test]

@@ -45,13 +45,25 @@ impl Replicas {
         let index = match (position(&self.loads, replica), position(&self.gone, replica)) {
             (Some(index), _) => index,
             (None, gone) => {
-                let new = ReplicaLoad { replica, capacity, in_flight: 0, draining: false };
+                let new =
+                    ReplicaLoad { replica, capacity, in_flight: 0, draining: false, weight: 1 };
                 self.loads.push(gone.map_or(new, |index| self.gone.swap_remove(index)));
                 self.loads.len() - 1
             }
         };
         self.loads[index].capacity = capacity;
         self.loads[index].draining = false;
+    }
+
+    pub(crate) fn weigh(&mut self, replica: WorkerId, weight: u32) {
+        if let Some(index) = position(&self.loads, replica) {
+            self.loads[index].weight = weight.max(1);
+        }
+    }
+
+    /// Calls that a replica holds, if it is known.
+    pub(crate) fn held(&self, replica: WorkerId) -> Option<u32> {
+        position(&self.loads, replica).map(|index| self.loads[index].in_flight)
     }
 
     pub(crate) fn drain(&mut self, replica: WorkerId) {

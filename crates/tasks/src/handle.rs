@@ -320,6 +320,11 @@ impl Tasks {
         self.service.store.risks()
     }
 
+    /// A model came to be known while the server runs; its tasks may have waited for that.
+    pub fn model_opened(&self, model: &ModelName) {
+        self.service.opened(model);
+    }
+
     /// The records of synchronous calls.
     pub fn recent(&self) -> &Recent {
         &self.service.recent

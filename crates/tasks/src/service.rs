@@ -116,6 +116,13 @@ impl Service {
         Some(lane)
     }
 
+    /// A model is known from now on.
+    pub(crate) fn opened(self: &Arc<Self>, model: &ModelName) {
+        if let Some(lane) = self.lane(model) {
+            lane.bell.ring(Priority::High);
+        }
+    }
+
     /// A task was queued; `due` is when time alone changes it.
     pub(crate) fn arrived(
         self: &Arc<Self>,

@@ -33,12 +33,19 @@ pub enum ModelKind {
     ImageTask,
     /// Any program that serves HTTP, started and supervised by us.
     Command,
+    /// Workers of the IEOPS SDK, started by others: each registers itself at `ieops.socket`.
+    Ieops,
 }
 
 impl ModelKind {
     /// Whether worker processes are started for it (otherwise it is only called).
     pub const fn runs_workers(self) -> bool {
         matches!(self, Self::Builtin | Self::Python | Self::Llm | Self::Command)
+    }
+
+    /// Whether it is a foreign API behind an adapter, which tries again by itself.
+    pub const fn is_external(self) -> bool {
+        matches!(self, Self::Http | Self::Openai | Self::ImageTask)
     }
 }
 
@@ -260,7 +267,7 @@ impl ModelSpec {
 
     fn resource_issues(&self) -> Vec<ConfigIssue> {
         let mut issues = Vec::new();
-        if self.num_workers == 0 && !self.kind.runs_workers() {
+        if self.num_workers == 0 && self.kind.is_external() {
             issues.push(issue(
                 "num_workers",
                 "must be at least 1; to switch a model off set `enabled = false`",
@@ -367,7 +374,7 @@ impl ModelSpec {
                     &mut issues,
                 );
             }
-            ModelKind::ImageTask => {}
+            ModelKind::ImageTask | ModelKind::Ieops => {}
         }
         issues
     }

@@ -61,6 +61,8 @@ impl Story {
             model: name(),
             launch_id: "echo-1".into(),
             capacity: 4,
+            weight: 1,
+            busy: 0,
             manner: Manner::Registered,
             description: Description {
                 name: "echo".into(),

@@ -15,7 +15,7 @@ const INTRODUCTION: &str = "\
 Nothing has to be configured. What is, comes from four layers; a later one wins:
 
 1. the file `modelyard.toml` in the working directory, or the one named with `--config`;
-2. the variables of the `ray-service` document (last section);
+2. the variables of the documents of `ray-service` and `ieops-sdk` (next to last section);
 3. variables named after a key: `MODELYARD_SERVER__LISTEN` is `server.listen`, two underscores between the parts. A value is
    read as TOML (`8`, `true`, `[\"a\", \"b\"]`), anything else as text. In the name of a model `-` and `.` are written `_`;
 4. flags of `modelyard serve`.
@@ -84,7 +84,7 @@ fn meaning(field: Field) -> String {
 
 fn seeds(page: &mut String) {
     page.push_str(
-        "\n## Variables of the `ray-service` document\n\n\
+        "\n## Variables of the documents\n\n\
          They win over the file and lose against a variable with our prefix. An empty one counts as not set.\n\n\
          | variable | key | note |\n|---|---|---|\n",
     );

@@ -22,6 +22,8 @@ pub(super) struct ConfigToml {
     pub(super) log: LogToml,
     /// What all workers have in common.
     pub(super) workers: WorkersToml,
+    /// Where workers of the IEOPS SDK register; see docs/ieops.md.
+    pub(super) ieops: IeopsToml,
     /// How those are told who wait for the end of a task; see docs/operations.md.
     pub(super) webhooks: WebhooksToml,
     /// The registry, one table per model: `[models.NAME]`.
@@ -231,6 +233,16 @@ impl Default for WorkersToml {
             gpus: None,
         }
     }
+}
+
+/// `[ieops]`
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct IeopsToml {
+    /// The unix socket on which the server is an IEOPS proxy, for example `/var/run/ieops/proxy.sock`;
+    /// its folder must exist. Whoever may write to it (mode 0660) may register workers. Default: no
+    /// worker registers by itself.
+    pub(super) socket: Option<PathBuf>,
 }
 
 /// `[webhooks]`

@@ -76,6 +76,7 @@ pub(super) fn make_absolute(config: &mut ConfigToml, tree: &Tree, bases: &Bases)
     fix(&mut config.store.results_dir, "store.results_dir");
     fix(&mut config.files.dir, "files.dir");
     fix(&mut config.log.file, "log.file");
+    fix(&mut config.ieops.socket, "ieops.socket");
     if let Some(python) = &mut config.workers.python {
         interpreter(python, tree, &KeyPath::dotted("workers.python"), bases);
     }

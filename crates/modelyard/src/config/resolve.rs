@@ -22,6 +22,20 @@ const MEBIBYTE: usize = 1024 * 1024;
 /// Shortest token with which workers join, in bytes: 64 bits where it is written in hexadecimal.
 const JOIN_TOKEN_BYTES_MIN: usize = 16;
 
+/// Longest time for one call of a model whose workers register by themselves, in seconds.
+const IEOPS_TIMEOUT_SECONDS: f64 = 600.0;
+
+/// What a model is like for which a worker registered although nobody configured it.
+pub fn ieops_model(default_max_concurrency: Option<u32>) -> ModelSpec {
+    ModelSpec {
+        kind: ModelKind::Ieops,
+        num_workers: 0,
+        max_concurrency: default_max_concurrency,
+        timeout_seconds: IEOPS_TIMEOUT_SECONDS,
+        ..ModelSpec::default()
+    }
+}
+
 /// Completes the file and turns it into settings.
 pub(super) fn settings(
     config: &mut ConfigToml,
@@ -44,6 +58,7 @@ pub(super) fn settings(
         batches,
         log,
         workers,
+        ieops_socket: config.ieops.socket.clone(),
         webhooks,
         models: config.models.clone(),
         config_dir: bases.config_dir().to_owned(),
@@ -182,6 +197,7 @@ fn workers(config: &ConfigToml, judge: &mut Judge<'_>) -> WorkerSettings {
     WorkerSettings {
         heartbeat,
         lease,
+        default_max_concurrency: workers.default_max_concurrency,
         join_token: workers.join_token.clone().filter(|token| is_token(token, judge)),
         python: workers.python.clone(),
         gpus: workers.gpus.clone(),
@@ -209,8 +225,13 @@ fn models(config: &mut ConfigToml, judge: &mut Judge<'_>) {
             judge.refuse(&model, problem, "choose another name");
         }
         spec.max_concurrency = spec.max_concurrency.or(config.workers.default_max_concurrency);
-        if spec.kind == ModelKind::Llm {
-            suit_language_model(spec, &model, judge.tree);
+        match spec.kind {
+            ModelKind::Llm => suit_language_model(spec, &model, judge.tree),
+            // The package's own limit, which is often spent in a single image.
+            ModelKind::Ieops if judge.tree.get(&model.join("timeout_seconds")).is_none() => {
+                spec.timeout_seconds = IEOPS_TIMEOUT_SECONDS;
+            }
+            _ => {}
         }
         // A model of which something was taken out lacks more than the person left out.
         if judge.issues.concern(&model) {

@@ -1,4 +1,4 @@
-//! The variables that the document's `ray-service` knows. A prefixed name wins over them.
+//! The variables that the documents of `ray-service` and `ieops-sdk` know. A prefixed name wins over them.
 
 use toml::Value;
 
@@ -8,7 +8,7 @@ use super::{
 };
 
 /// Each variable with the key that it stands for, and what it says.
-pub(super) const VARIABLES: [(&str, &str, &str); 10] = [
+pub(super) const VARIABLES: [(&str, &str, &str); 11] = [
     ("SERVICE_HOST", "server.listen", "Host of the first address."),
     ("SERVICE_PORT", "server.listen", "Port of the first address."),
     ("REDIS_URL", "store.url", "Tasks are kept there."),
@@ -34,6 +34,7 @@ pub(super) const VARIABLES: [(&str, &str, &str); 10] = [
         "server.default_model",
         "Folder of a language model's weights, which is served and answers by default.",
     ),
+    ("IEOPS_PROXY_SOCKET", "ieops.socket", "Workers of the IEOPS SDK register there."),
     ("NANOBANANA_API_KEY", "models.nanobanana-image.api_key", "Makes that model available."),
 ];
 

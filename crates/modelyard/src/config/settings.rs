@@ -132,6 +132,8 @@ pub struct WorkerSettings {
     pub heartbeat: Duration,
     /// A worker that is silent for so long is lost.
     pub lease: Duration,
+    /// `max_concurrency` of models that set none.
+    pub default_max_concurrency: Option<u32>,
     /// What workers show when they join; `None` for a new one at each start.
     pub join_token: Option<String>,
     /// Interpreter or virtual environment of models that set none.
@@ -164,6 +166,8 @@ pub struct Settings {
     pub log: LogSettings,
     /// What all workers have in common.
     pub workers: WorkerSettings,
+    /// The socket on which workers of the IEOPS SDK register; `None` if they do not.
+    pub ieops_socket: Option<PathBuf>,
     /// How those are told who wait for the end of a task; `None` if nobody is.
     pub webhooks: Option<WebhooksSettings>,
     /// The registry. `max_concurrency` and `workdir` are filled in; `python` is not, because the

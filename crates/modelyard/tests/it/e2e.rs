@@ -3,10 +3,12 @@
 //! - `yard` starts the program in a folder of its own and stops it; `ask` calls it.
 //! - `puppet` is the worker process of most stories: this very test program, started as a worker.
 //!   It does what each call asks for and writes what happens to it into a `diary`.
+//! - `guest` is a worker within the test that registers as the IEOPS SDK does.
 //! - `stranger` is a worker within the test that speaks to the gateway byte by byte, badly if asked.
 
 mod ask;
 mod diary;
+mod guest;
 mod process;
 mod puppet;
 mod stranger;
@@ -27,6 +29,7 @@ mod leaving;
 mod operations;
 mod overload;
 mod python;
+mod registering;
 mod sockets;
 mod streams;
 mod stuck;
