@@ -76,6 +76,7 @@ mod error;
 mod feed;
 mod gateway_client;
 mod handler;
+pub mod ieops;
 pub mod json;
 mod last_word;
 mod ledger;

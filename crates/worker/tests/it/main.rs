@@ -6,6 +6,7 @@
     reason = "helpers of tests fail by panicking; clippy only exempts test functions"
 )]
 
+mod announcing;
 mod batching;
 mod builtin;
 mod calls;
