@@ -6,9 +6,10 @@ use api::worker::{Description, EngineStats, Route};
 use types::ModelName;
 
 use crate::{
-    Handler, SocketHandler, WorkerError,
+    Handler, SocketHandler, Surface, WorkerError,
     handler::Service,
     routes::{RouteTable, ServedRoute},
+    socket_call::SocketLimits,
 };
 
 /// Calls held at once by a worker that does not say otherwise. Enough to keep a few processors
@@ -19,9 +20,20 @@ const CAPACITY_DEFAULT: u32 = 64;
 /// with some slack.
 const BODY_BYTES_MAX_DEFAULT: usize = 64 * 1024 * 1024;
 
+/// Longest message of a socket taken by a worker that does not say otherwise: 16 MiB, as most
+/// servers of WebSockets do.
+const MESSAGE_BYTES_MAX_DEFAULT: usize = 16 * 1024 * 1024;
+
+/// Silence of a socket's peer after which a worker that does not say otherwise asks whether it is
+/// still there. Below the minute after which common proxies cut silent connections.
+const PING_INTERVAL_DEFAULT: Duration = Duration::from_secs(20);
+
 /// Wait at the end of a worker that does not say otherwise. What starts and stops processes
 /// elsewhere (Kubernetes, for one) gives them 30 seconds.
 const DRAIN_MAX_DEFAULT: Duration = Duration::from_secs(30);
+
+/// Mode of a unix socket that nobody else need reach: the gateway runs as the same user.
+const SOCKET_MODE_DEFAULT: u32 = 0o600;
 
 /// Tells how the engine of a worker does. Called with every heartbeat, so it must be quick.
 pub(crate) type EngineWatch = Arc<dyn Fn() -> EngineStats + Send + Sync>;
@@ -32,8 +44,11 @@ pub struct Worker {
     pub(crate) description: Description,
     pub(crate) routes: RouteTable,
     pub(crate) body_bytes_max: usize,
+    pub(crate) sockets: SocketLimits,
     pub(crate) drain_max: Duration,
     pub(crate) engine: Option<EngineWatch>,
+    pub(crate) surface: Option<Surface>,
+    pub(crate) socket_mode: u32,
 }
 
 impl Worker {
@@ -50,8 +65,14 @@ impl Worker {
             },
             services: Vec::new(),
             body_bytes_max: BODY_BYTES_MAX_DEFAULT,
+            sockets: SocketLimits {
+                message_bytes_max: MESSAGE_BYTES_MAX_DEFAULT,
+                ping_interval: PING_INTERVAL_DEFAULT,
+            },
             drain_max: DRAIN_MAX_DEFAULT,
             engine: None,
+            surface: None,
+            socket_mode: SOCKET_MODE_DEFAULT,
         }
     }
 
@@ -68,8 +89,11 @@ pub struct WorkerBuilder {
     /// One for each route of the description.
     services: Vec<Service>,
     body_bytes_max: usize,
+    sockets: SocketLimits,
     drain_max: Duration,
     engine: Option<EngineWatch>,
+    surface: Option<Surface>,
+    socket_mode: u32,
 }
 
 impl WorkerBuilder {
@@ -119,6 +143,20 @@ impl WorkerBuilder {
         self
     }
 
+    /// Longest message of a socket, in bytes; a peer that sends more is closed with 1009. 16 MiB
+    /// unless said otherwise.
+    pub fn message_bytes_max(mut self, bytes: usize) -> Self {
+        self.sockets.message_bytes_max = bytes;
+        self
+    }
+
+    /// Silence of a socket's peer after which it is sent a ping; after as long again without a word
+    /// it is taken for gone. 20 seconds unless said otherwise.
+    pub fn ping_interval(mut self, silence: Duration) -> Self {
+        self.sockets.ping_interval = silence;
+        self
+    }
+
     /// Longest wait at the end for calls that run; 30 seconds unless said otherwise.
     pub fn drain_max(mut self, wait: Duration) -> Self {
         self.drain_max = wait;
@@ -131,13 +169,26 @@ impl WorkerBuilder {
         self
     }
 
+    /// Has the worker look like this to its callers, instead of by our own contract.
+    pub fn surface(mut self, surface: Surface) -> Self {
+        self.surface = Some(surface);
+        self
+    }
+
+    /// Mode of its socket in the file system, for example `0o660`; only the user's own unless said
+    /// otherwise.
+    pub fn socket_mode(mut self, mode: u32) -> Self {
+        self.socket_mode = mode;
+        self
+    }
+
     /// The worker.
     ///
     /// # Errors
     /// [`WorkerError`] that names what is declared wrongly: the name, a route, the default route.
     pub fn build(mut self) -> Result<Worker, WorkerError> {
         let model = self.description.name.parse().map_err(WorkerError::Name)?;
-        let mut routes = RouteTable::default();
+        let mut routes = RouteTable::new(self.surface.is_some());
         for (route, service) in self.description.routes.iter().zip(self.services) {
             routes.add(ServedRoute::new(route, service)?)?;
         }
@@ -147,8 +198,11 @@ impl WorkerBuilder {
             description: self.description,
             routes,
             body_bytes_max: self.body_bytes_max,
+            sockets: self.sockets,
             drain_max: self.drain_max,
             engine: self.engine,
+            surface: self.surface,
+            socket_mode: self.socket_mode,
         })
     }
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, header};
 use types::{ErrorCode, Fault};
 
-use crate::{refusal::Refusal, server::Server};
+use crate::{Surface, refusal::Refusal, server::Server};
 
 /// Answers a request that is for none of the worker's own routes.
 pub(crate) fn answer<B>(server: &Server, request: &Request<B>) -> Result<Response<Body>, Refusal> {
@@ -52,6 +52,14 @@ fn json(body: Bytes) -> Response<Body> {
     let content_type = HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, content_type);
     response
+}
+
+/// The refusal of a path that leads nowhere, on a worker that has a surface.
+pub(crate) fn nothing_at(surface: &Surface, path: &str) -> Refusal {
+    match surface.allow(path) {
+        Some(allow) => Refusal::Method { allow },
+        None => Fault::new(ErrorCode::RouteNotFound, "there is no such route").into(),
+    }
 }
 
 fn not_found(path: &str) -> Fault {

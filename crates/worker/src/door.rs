@@ -1,7 +1,7 @@
 //! Where each request goes.
 
 use api::{headers, worker::LIVE_PATH};
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use types::{ErrorCode, Fault};
 
 use crate::{
@@ -9,24 +9,45 @@ use crate::{
     refusal::Refusal, routes::Found, upgrade,
 };
 
+type Received = Request<hyper::body::Incoming>;
+
 /// Answers a request, whatever it is.
-pub(crate) async fn answer(
-    connection: &Connection,
-    request: Request<hyper::body::Incoming>,
-) -> Response<AnswerBody> {
+pub(crate) async fn answer(connection: &Connection, request: Received) -> Response<AnswerBody> {
+    match &connection.server.surface {
+        None => entered(connection, request).await,
+        Some(surface) => {
+            let overlay = surface.overlay(request.headers());
+            let mut response = entered(connection, request).await;
+            overlaid(response.headers_mut(), overlay);
+            response
+        }
+    }
+}
+
+/// Adds what every answer has in its head, unless it says something else itself.
+fn overlaid(head: &mut HeaderMap, overlay: HeaderMap) {
+    for (name, value) in overlay {
+        if let Some(name) = name {
+            head.entry(name).or_insert(value);
+        }
+    }
+}
+
+async fn entered(connection: &Connection, request: Received) -> Response<AnswerBody> {
     let request_id = request.headers().get(&headers::REQUEST_ID).cloned();
     match enter(connection, request).await {
         Ok(response) => response,
         Err(refusal) => {
             let request_id = request_id.as_ref().and_then(|id| id.to_str().ok());
-            refusal.response(request_id.unwrap_or_default()).map(AnswerBody::whole)
+            let surface = connection.server.surface.as_ref();
+            refusal.response(request_id.unwrap_or_default(), surface).map(AnswerBody::whole)
         }
     }
 }
 
 async fn enter(
     connection: &Connection,
-    request: Request<hyper::body::Incoming>,
+    mut request: Received,
 ) -> Result<Response<AnswerBody>, Refusal> {
     let server = &*connection.server;
     let path = request.uri().path();
@@ -36,15 +57,30 @@ async fn enter(
     {
         return Err(unauthorized().into());
     }
-    match server.routes.find(path, request.method()) {
-        Found::Route(route) => match &route.service {
-            Service::Http(handler) => {
-                call::perform(server, &connection.last_word, route, &**handler, request).await
+    if let Some(surface) = &server.surface {
+        let (head, body) = request.into_parts();
+        if let Some(response) = surface.answer(&head) {
+            return Ok(response.map(AnswerBody::whole));
+        }
+        request = Request::from_parts(head, body);
+    }
+    match server.routes.find(&request) {
+        Found::Route(route, params) => {
+            if let Some(params) = params {
+                request.extensions_mut().insert(params);
             }
-            Service::Socket(handler) => upgrade::accept(connection, handler, request),
-        },
+            match &route.service {
+                Service::Http(handler) => {
+                    call::perform(server, &connection.last_word, route, &**handler, request).await
+                }
+                Service::Socket(handler) => upgrade::accept(connection, handler, request).await,
+            }
+        }
         Found::OtherMethods(allow) => Err(Refusal::Method { allow: allow.clone() }),
-        Found::Nothing => control::answer(server, &request).map(|r| r.map(AnswerBody::whole)),
+        Found::Nothing => match &server.surface {
+            None => control::answer(server, &request).map(|r| r.map(AnswerBody::whole)),
+            Some(surface) => Err(control::nothing_at(surface, request.uri().path())),
+        },
     }
 }
 

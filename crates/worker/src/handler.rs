@@ -8,7 +8,7 @@ use http::{HeaderName, Request, Response};
 use http_body_util::{BodyExt, LengthLimitError};
 use types::{CallId, ErrorCode, Fault};
 
-use crate::{Running, Socket, request_body::broke_off};
+use crate::{PathParam, Running, Socket, path_template::PathParams, request_body::broke_off};
 
 /// An answer in the making. Dropping it cancels the call.
 pub type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Fault>> + Send>>;
@@ -45,6 +45,12 @@ pub trait SocketHandler: Send + Sync + 'static {
     /// Lives with one socket. When it returns, the socket is closed: with 1000 if it went well,
     /// with 1011 and the detail of the fault otherwise.
     fn call(&self, incoming: Incoming, socket: Socket) -> SocketLife;
+
+    /// Whether it decides by itself if the client gets a socket, with [`Socket::accept`] or
+    /// [`Socket::refuse`]. Other sockets are open when the handler begins.
+    fn accepts_itself(&self) -> bool {
+        false
+    }
 }
 
 /// A plain asynchronous function serves a WebSocket route.
@@ -97,6 +103,11 @@ impl Incoming {
                 Err(error) => Err(broke_off(error)),
             },
         }
+    }
+
+    /// What the holes of the route's path took, in their order.
+    pub fn path_params(&self) -> &[PathParam] {
+        self.request.extensions().get().map_or(&[], |PathParams(params)| params)
     }
 
     /// The text of a header; `None` if it is absent or not text.

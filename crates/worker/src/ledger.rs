@@ -145,6 +145,21 @@ impl Ledger {
     }
 }
 
+/// Watches how many calls a worker holds. Cheap to clone.
+#[derive(Clone)]
+pub struct Load(Arc<Ledger>);
+
+impl Load {
+    pub(crate) fn new(ledger: &Arc<Ledger>) -> Self {
+        Self(Arc::clone(ledger))
+    }
+
+    /// Calls held now, waiting ones included.
+    pub fn calls_held(&self) -> u32 {
+        self.0.held()
+    }
+}
+
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -29,11 +29,15 @@ pub(crate) enum Stream {
 
 impl Listener {
     /// Listens; returns where it can be reached, with the port that the system chose for port 0.
-    pub(crate) async fn bind(address: &Address) -> Result<(Self, Address), WorkerError> {
+    pub(crate) async fn bind(
+        address: &Address,
+        socket_mode: u32,
+    ) -> Result<(Self, Address), WorkerError> {
         match address {
             Address::Unix(path) => {
                 clear_stale(path)?;
-                let listener = bind_unix(path).map_err(|source| listen_error(address, source))?;
+                let listener =
+                    bind_unix(path, socket_mode).map_err(|source| listen_error(address, source))?;
                 Ok((listener, address.clone()))
             }
             Address::Tcp(host_and_port) => {
@@ -95,12 +99,12 @@ fn clear_stale(path: &Path) -> Result<(), WorkerError> {
 }
 
 /// The mode is set between binding and listening: before, nobody can connect.
-fn bind_unix(path: &Path) -> io::Result<Listener> {
+fn bind_unix(path: &Path, mode: u32) -> io::Result<Listener> {
     let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.bind(&SockAddr::unix(path)?)?;
     let made = fs::symlink_metadata(path)?;
     let file = SocketFile { path: path.into(), device: made.dev(), inode: made.ino() };
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
     Ok(Listener::Unix { listener: UnixListener::from_std(socket.into())?, _file: file })

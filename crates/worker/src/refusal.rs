@@ -4,7 +4,7 @@ use api::{Body, headers};
 use http::{HeaderValue, Response, header};
 use types::{ErrorCode, Fault};
 
-use crate::problem_response;
+use crate::{Surface, problem_response};
 
 /// Why a request got no answer from a handler.
 pub(crate) enum Refusal {
@@ -54,7 +54,7 @@ impl Refusal {
         }
     }
 
-    pub(crate) fn response(self, request_id: &str) -> Response<Body> {
+    pub(crate) fn response(self, request_id: &str, surface: Option<&Surface>) -> Response<Body> {
         let mark = match &self {
             Self::Fault(fault) if fault.code == ErrorCode::Unauthorized => {
                 Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")))
@@ -63,7 +63,11 @@ impl Refusal {
             Self::NotBegun(_) => Some((headers::NOT_BEGUN, HeaderValue::from_static("1"))),
             Self::Method { allow } => Some((header::ALLOW, allow.clone())),
         };
-        let mut response = problem_response(&self.into_fault(), request_id);
+        let fault = self.into_fault();
+        let mut response = match surface {
+            None => problem_response(&fault, request_id),
+            Some(surface) => surface.failure(&fault),
+        };
         if let Some((name, value)) = mark {
             response.headers_mut().insert(name, value);
         }

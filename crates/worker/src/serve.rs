@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Worker, WorkerError,
+    Load, Worker, WorkerError,
     builder::EngineWatch,
     gateway_client::GatewayClient,
     ledger::Ledger,
@@ -106,18 +106,20 @@ impl Worker {
         description.version.clone_from(&launch.version);
         description.capacity = launch.capacity.unwrap_or(description.capacity).max(1);
 
-        let (listener, address) = Listener::bind(&launch.listen).await?;
+        let (listener, address) = Listener::bind(&launch.listen, self.socket_mode).await?;
         let asks_token = matches!(address, Address::Tcp(_)) && launch.gateway.is_some();
         let token = if asks_token { Some(Token::random()?) } else { None };
         let outbox = launch.gateway.is_some().then(Outbox::default);
         let server = Server {
             routes: self.routes,
             body_bytes_max: self.body_bytes_max,
+            sockets: self.sockets,
             ledger: Ledger::new(description.capacity, outbox),
             token,
             // Strings, numbers and JSON schemas always serialise.
             description: serde_json::to_vec(&description).map(Bytes::from).unwrap_or_default(),
             warm: AtomicBool::new(false),
+            surface: self.surface,
         };
         let server = Arc::new(server);
         Ok(BoundWorker {
@@ -136,6 +138,11 @@ impl BoundWorker {
     /// Where it is called, with the port that the system chose.
     pub const fn address(&self) -> &Address {
         &self.address
+    }
+
+    /// Watches how many calls it holds.
+    pub fn load(&self) -> Load {
+        Load::new(&self.server.ledger)
     }
 
     /// Serves until `stop`: see [`Worker::serve`].

@@ -13,10 +13,11 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    connection,
+    Surface, connection,
     ledger::Ledger,
     listen::{Listener, Stream},
     routes::RouteTable,
+    socket_call::SocketLimits,
     token::Token,
 };
 
@@ -35,6 +36,7 @@ const PULSE: Duration = Duration::from_millis(500);
 pub(crate) struct Server {
     pub(crate) routes: RouteTable,
     pub(crate) body_bytes_max: usize,
+    pub(crate) sockets: SocketLimits,
     pub(crate) ledger: Arc<Ledger>,
     /// Asked of every caller, if there is one.
     pub(crate) token: Option<Token>,
@@ -42,6 +44,8 @@ pub(crate) struct Server {
     pub(crate) description: Bytes,
     /// Warmed up.
     pub(crate) warm: AtomicBool,
+    /// How it looks, if not by our contract.
+    pub(crate) surface: Option<Surface>,
 }
 
 impl Server {

@@ -8,18 +8,18 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use types::{ErrorCode, Fault};
 
 use crate::{
-    Incoming, SocketHandler,
+    Acceptance, Incoming, SocketHandler,
     answer_body::AnswerBody,
     call::{CallHead, admit},
     connection::Connection,
     refusal::Refusal,
-    socket_life::SocketCall,
+    socket_call::{SocketCall, Verdict},
 };
 
-/// Switches a connection to a WebSocket. The socket holds its place in the worker as long as it
-/// lives. Its deadline is told to the handler and not enforced: how long a conversation lasts is
-/// no matter of how long an answer may take.
-pub(crate) fn accept(
+/// Switches a connection to a WebSocket, if the handler wants it. The socket holds its place in the
+/// worker as long as it lives. Its deadline is for the switch only, and is told to the handler: how
+/// long a conversation lasts is no matter of how long an answer may take.
+pub(crate) async fn accept(
     connection: &Connection,
     handler: &Arc<dyn SocketHandler>,
     mut request: Request<hyper::body::Incoming>,
@@ -33,24 +33,36 @@ pub(crate) fn accept(
     }
     let upgrade = hyper::upgrade::on(&mut request);
     let request = request.map(|_| Body::empty());
-    let call = SocketCall {
-        handler: Arc::clone(handler),
-        incoming: Incoming { call_id, request, deadline, running },
-        attendance,
-        message_bytes_max: connection.server.body_bytes_max,
-    };
-    connection.becomes(Box::pin(call.live(upgrade)));
-    Ok(switching(&key))
+    let incoming = Incoming { call_id, request, deadline, running };
+    let limits = connection.server.sockets;
+    match SocketCall::begin(handler, incoming, attendance, limits).await {
+        Verdict::Accepted(acceptance, call) => {
+            let response = switching(key, acceptance)?;
+            connection.becomes(Box::pin(call.live(upgrade)));
+            Ok(response)
+        }
+        Verdict::Refused(answer) => Ok(answer.map(AnswerBody::whole)),
+        Verdict::Failed(fault) => Err(fault.into()),
+    }
 }
 
-fn switching(key: &HeaderValue) -> Response<AnswerBody> {
+fn switching(key: HeaderValue, acceptance: Acceptance) -> Result<Response<AnswerBody>, Fault> {
     let mut response = Response::new(AnswerBody::whole(Body::empty()));
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let head = response.headers_mut();
+    *head = acceptance.headers;
     head.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
     head.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-    head.insert(header::SEC_WEBSOCKET_ACCEPT, key.clone());
-    response
+    head.insert(header::SEC_WEBSOCKET_ACCEPT, key);
+    if let Some(protocol) = acceptance.subprotocol {
+        let protocol = HeaderValue::try_from(protocol).map_err(|_| bad_protocol())?;
+        head.insert(header::SEC_WEBSOCKET_PROTOCOL, protocol);
+    }
+    Ok(response)
+}
+
+fn bad_protocol() -> Fault {
+    Fault::new(ErrorCode::HandlerFailed, "the handler chose a subprotocol that cannot be sent")
 }
 
 /// The proof that we speak WebSocket, or what is wrong with the request (RFC 6455, section 4.2.1).

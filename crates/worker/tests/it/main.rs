@@ -19,6 +19,8 @@ mod lifelines;
 mod listening;
 mod reporting;
 mod routes;
+mod socket_doors;
+mod socket_frames;
 mod sockets;
 mod streams;
 mod support;

@@ -18,18 +18,18 @@ use crate::support::{
     start_with,
 };
 
-type Peer = WebSocketStream<UnixStream>;
+pub(crate) type Peer = WebSocketStream<UnixStream>;
 
-fn builder(handler: impl SocketHandler) -> worker::WorkerBuilder {
+pub(crate) fn builder(handler: impl SocketHandler) -> worker::WorkerBuilder {
     let route = Route::new(RouteKind::Ws, "GET", "/ws");
     Worker::builder("test").websocket(route, Arc::new(handler))
 }
 
-async fn connect(worker: &Served) -> Peer {
+pub(crate) async fn connect(worker: &Served) -> Peer {
     try_connect(worker).await.unwrap()
 }
 
-async fn try_connect(worker: &Served) -> Result<Peer, tungstenite::Error> {
+pub(crate) async fn try_connect(worker: &Served) -> Result<Peer, tungstenite::Error> {
     let stream = UnixStream::connect(worker.dir.path().join("worker.sock")).await.unwrap();
     let mut request =
         tungstenite::client::IntoClientRequest::into_client_request("ws://worker/ws")?;
@@ -38,19 +38,19 @@ async fn try_connect(worker: &Served) -> Result<Peer, tungstenite::Error> {
     Ok(soon(client_async(request, stream)).await?.0)
 }
 
-async fn next(peer: &mut Peer) -> Frame {
+pub(crate) async fn next(peer: &mut Peer) -> Frame {
     soon(peer.next()).await.unwrap().unwrap()
 }
 
 /// The code and the reason of the close frame that comes next.
-async fn closed(peer: &mut Peer) -> (CloseCode, String) {
+pub(crate) async fn closed(peer: &mut Peer) -> (CloseCode, String) {
     match next(peer).await {
         Frame::Close(Some(close)) => (close.code, close.reason.to_string()),
         other => panic!("{other:?}"),
     }
 }
 
-async fn echo(_: Incoming, mut socket: Socket) -> Result<(), Fault> {
+pub(crate) async fn echo(_: Incoming, mut socket: Socket) -> Result<(), Fault> {
     while let Some(message) = socket.recv().await {
         if message == Message::Text("enough".into()) {
             return Ok(());
