@@ -17,6 +17,7 @@ use worker::{FieldError, FieldErrors, Incoming, Running};
 use crate::{
     InvalidJson, file,
     framing::{self, Framing},
+    handler::{self, Manner},
     inbox::{CallKey, Inbox},
     json::{self, Encoder},
     promise::Promise,
@@ -40,6 +41,8 @@ struct Request {
     head: Parts,
     body: Bytes,
     deadline: Option<Instant>,
+    /// `None` for a route of a model.
+    manner: Option<Arc<Manner>>,
 }
 
 struct Hold {
@@ -60,10 +63,11 @@ impl Call {
         body: Bytes,
         inbox: Arc<Inbox>,
         promise: Promise,
+        manner: Option<Arc<Manner>>,
     ) -> Self {
         let hold = Hold { running: incoming.running, answer: Answer::Owed(promise) };
         let (head, _) = incoming.request.into_parts();
-        let request = Box::new(Request { head, body, deadline: incoming.deadline });
+        let request = Box::new(Request { head, body, deadline: incoming.deadline, manner });
         Self { key, request, inbox, hold: Mutex::new(Some(hold)) }
     }
 
@@ -92,6 +96,32 @@ impl Call {
             Answer::Owed(_) => None,
             Answer::Streams(stream) => Some(Arc::clone(stream)),
         }
+    }
+
+    fn manner(&self) -> PyResult<&Manner> {
+        let manner = self.request.manner.as_deref();
+        manner.ok_or_else(|| PyRuntimeError::new_err("the call is none of a handler"))
+    }
+
+    /// Tells the caller the id of its call.
+    fn sign(&self, response: &mut Response<Body>) {
+        if let Some(manner) = &self.request.manner {
+            manner.sign(response.headers_mut());
+        }
+    }
+
+    /// Begins an answer that comes piece by piece.
+    fn streams(&self, stream: Arc<Stream>, response: Response<Body>) -> PyResult<()> {
+        let mut hold = self.hold.lock();
+        let Some(hold) = hold.as_mut() else {
+            return Err(PyRuntimeError::new_err("the call has ended"));
+        };
+        // A client that left is noticed at the first piece.
+        if let Answer::Owed(promise) = std::mem::replace(&mut hold.answer, Answer::Streams(stream))
+        {
+            promise.keep(Ok(response));
+        }
+        Ok(())
     }
 
     fn header(&self, name: &HeaderName) -> Option<&str> {
@@ -170,6 +200,7 @@ impl Call {
     #[getter]
     fn cancelled(&self) -> bool {
         self.running(Running::is_cancelled).unwrap_or(false)
+            || self.stream().is_some_and(|stream| stream.is_gone())
     }
 
     /// The body, read as JSON.
@@ -211,6 +242,7 @@ impl Call {
         let mut response = Response::new(Body::full(json::encode(value)?));
         let json = HeaderValue::from_static("application/json");
         response.headers_mut().insert(header::CONTENT_TYPE, json);
+        self.sign(&mut response);
         self.settle(Ok(response));
         Ok(true)
     }
@@ -218,7 +250,9 @@ impl Call {
     /// Answers with bytes.
     fn respond(&self, status: u16, headers: Vec<(String, String)>, body: &[u8]) -> PyResult<()> {
         let body = Body::full(Bytes::copy_from_slice(body));
-        self.settle(Ok(response(status, headers, body)?));
+        let mut response = response(status, headers, body)?;
+        self.sign(&mut response);
+        self.settle(Ok(response));
         Ok(())
     }
 
@@ -227,6 +261,7 @@ impl Call {
         let (length, body) = file::open(path)?;
         let mut response = response(status, headers, body)?;
         response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+        self.sign(&mut response);
         self.settle(Ok(response));
         Ok(())
     }
@@ -254,18 +289,40 @@ impl Call {
         headers: Vec<(String, String)>,
     ) -> PyResult<()> {
         let stream = Stream::new(Arc::clone(&self.inbox), lane, self.key);
-        let body = Body::stream(StreamBody(Arc::clone(&stream)));
-        let response = response(status, headers, body)?;
-        let mut hold = self.hold.lock();
-        let Some(hold) = hold.as_mut() else {
-            return Err(PyRuntimeError::new_err("the call has ended"));
-        };
-        // A client that left is noticed at the first piece.
-        if let Answer::Owed(promise) = std::mem::replace(&mut hold.answer, Answer::Streams(stream))
-        {
-            promise.keep(Ok(response));
+        let limit = self.request.manner.as_ref().and_then(|manner| manner.stream_limit());
+        let body = Body::stream(StreamBody::new(Arc::clone(&stream), limit));
+        let mut response = response(status, headers, body)?;
+        self.sign(&mut response);
+        self.streams(stream, response)
+    }
+
+    /// Answers with the events of a route of `modelyard.handler`, whose code runs in this lane.
+    fn open_events(&self, lane: usize) -> PyResult<()> {
+        let manner = self.manner()?;
+        let stream = Stream::new(Arc::clone(&self.inbox), lane, self.key);
+        let body = Body::stream(StreamBody::new(Arc::clone(&stream), manner.stream_limit()));
+        self.streams(stream, manner.events(body))
+    }
+
+    /// Ends a stream of events that went well: says so, and closes it.
+    fn end_events(&self) {
+        if let Some(stream) = self.stream() {
+            stream.send(b"data: [DONE]\n\n");
         }
-        Ok(())
+        self.close();
+    }
+
+    /// The one argument of a handler: what came in the path, after it, and in the body.
+    fn query_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let Request { head, body, .. } = &*self.request;
+        handler::query(py, head, body, self.manner()?)
+    }
+
+    /// What ties the log lines of the call together; empty for a route of a model.
+    #[getter]
+    fn trace_id(&self) -> &str {
+        let manner = self.request.manner.as_ref();
+        manner.and_then(|manner| manner.trace(|| None).to_str().ok()).unwrap_or_default()
     }
 
     /// Sends one item of a stream, framed. Returns one of `ROOM`, `PARKED` and `GONE`.

@@ -17,12 +17,14 @@ pub(crate) enum Framing {
     Lines,
     /// Bytes and text as they are.
     Raw,
+    /// Server-sent events of JSON, text included, spaced as Python's `json` does.
+    Data,
 }
 
 impl TryFrom<u8> for Framing {
     type Error = PyErr;
     fn try_from(number: u8) -> PyResult<Self> {
-        [Self::Events, Self::Lines, Self::Raw]
+        [Self::Events, Self::Lines, Self::Raw, Self::Data]
             .into_iter()
             .find(|framing| *framing as u8 == number)
             .ok_or_else(|| PyValueError::new_err(format!("there is no framing {number}")))
@@ -42,6 +44,7 @@ pub(crate) fn frame(item: &Bound<'_, PyAny>, framing: Framing) -> PyResult<Vec<u
             Ok(line)
         }
         Framing::Raw => raw(item),
+        Framing::Data => json::encode_spaced(item, b"data: ", b"\n\n"),
     }
 }
 

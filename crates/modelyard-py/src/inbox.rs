@@ -13,7 +13,7 @@ use std::{
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::{batches::Grouping, call::Call};
+use crate::{batches::Grouping, call::Call, socket::Socket};
 
 /// Names a call inside this process.
 pub(crate) type CallKey = u64;
@@ -24,6 +24,8 @@ pub(crate) enum Work {
     One(Call),
     /// For a route that takes them together.
     Batch(Vec<Call>),
+    /// For a WebSocket route.
+    Socket(Socket),
 }
 
 /// What stands in line for a route.

@@ -5,17 +5,19 @@ mod batches;
 mod call;
 mod file;
 mod framing;
+mod handler;
 mod inbox;
 mod json;
 mod promise;
 mod routes;
 mod server;
+mod socket;
 mod stream;
 mod tracing_lines;
 
 use pyo3::{create_exception, exceptions::PyTypeError, exceptions::PyValueError, prelude::*};
 
-use crate::{call::Call, framing::Framing, server::Server, stream::Sent};
+use crate::{call::Call, framing::Framing, server::Server, socket::Socket, stream::Sent};
 
 create_exception!(modelyard._core, InvalidJson, PyValueError, "The body is not JSON.");
 create_exception!(modelyard._core, NotSerializable, PyTypeError, "A value has no JSON form.");
@@ -31,6 +33,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     module.add_class::<Server>()?;
     module.add_class::<Call>()?;
+    module.add_class::<Socket>()?;
     module.add("InvalidJson", py.get_type::<InvalidJson>())?;
     module.add("NotSerializable", py.get_type::<NotSerializable>())?;
     module.add_function(wrap_pyfunction!(dumps, module)?)?;
@@ -43,5 +46,6 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("EVENTS", Framing::Events as u8)?;
     module.add("LINES", Framing::Lines as u8)?;
     module.add("RAW", Framing::Raw as u8)?;
+    module.add("DATA", Framing::Data as u8)?;
     Ok(())
 }

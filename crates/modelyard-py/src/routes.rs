@@ -5,13 +5,14 @@ use std::sync::{
     atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::timeout_at};
 use types::{ErrorCode, Fault};
 use worker::{Answer, Handler, Incoming};
 
 use crate::{
     batches::Grouping,
     call::{Call, Reply},
+    handler::{Dialect, Manner},
     inbox::{CallKey, Inbox, Work},
     promise::Answers,
 };
@@ -35,6 +36,8 @@ pub(crate) struct PythonRoute {
     pub(crate) answers: Arc<Answers>,
     /// Names for calls, shared by all routes.
     pub(crate) keys: Arc<AtomicU64>,
+    /// What is special about it, if it is one of `modelyard.handler`.
+    pub(crate) dialect: Option<Arc<Dialect>>,
 }
 
 impl Handler for PythonRoute {
@@ -49,16 +52,25 @@ impl Handler for PythonRoute {
 
 impl PythonRoute {
     async fn serve(self, mut incoming: Incoming) -> Reply {
+        let manner = self.dialect.as_ref().map(|dialect| Manner::new(dialect, &incoming));
         let body = incoming.read_body().await?;
         let key = self.keys.fetch_add(1, Relaxed);
         let (promise, answer) = self.answers.promise();
-        let call = Call::open(key, incoming, body, Arc::clone(&self.inbox), promise);
+        let call =
+            Call::open(key, incoming, body, Arc::clone(&self.inbox), promise, manner.clone());
         match &self.desk {
             Desk::Inbox => self.inbox.push(self.route, Work::One(call)),
             Desk::Grouping(grouping) => grouping.push(call),
         }
         let mut attendance = Attendance { route: &self, key, answered: false };
-        let reply = answer.await;
+        let reply = match manner.and_then(|manner| Some((manner.deadline()?, manner))) {
+            None => answer.await,
+            Some((deadline, manner)) => match timeout_at(deadline.into(), answer).await {
+                Ok(reply) => reply,
+                // Leaving tells the code.
+                Err(_) => return Ok(manner.too_late()),
+            },
+        };
         attendance.answered = true;
         reply.unwrap_or_else(|oneshot::error::RecvError { .. }| Err(unanswered()))
     }

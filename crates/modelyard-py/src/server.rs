@@ -1,11 +1,11 @@
 //! The worker's HTTP side, on a thread of its own that never holds the interpreter.
 
 use std::{
-    sync::{Arc, atomic::AtomicU64},
+    sync::{Arc, OnceLock, atomic::AtomicU64, mpsc},
     thread::{self, JoinHandle},
 };
 
-use api::worker::{Route, WorkerLaunch};
+use api::worker::{Address, Route, RouteKind, WorkerLaunch};
 use futures_util::future::join_all;
 use parking_lot::Mutex;
 use policy::batch::Waiting;
@@ -16,14 +16,16 @@ use pyo3::{
 };
 use tokio_util::sync::CancellationToken;
 use types::chain;
-use worker::{Worker, WorkerBuilder};
+use worker::{BoundWorker, Load, Worker, WorkerBuilder};
 
 use crate::{
     batches::Grouping,
     call::Call,
+    handler::{Dialect, HandlerPlan},
     inbox::{Event, Inbox, Work},
     promise::Answers,
     routes::{Desk, PythonRoute},
+    socket::{News, PythonSocket},
 };
 
 /// What comes out of [`Server::next`] instead of a route: a stream can go on.
@@ -40,6 +42,14 @@ pub(crate) struct Server {
     events: Arc<Inbox>,
     stop: CancellationToken,
     stage: Mutex<Stage>,
+    /// Since it listens.
+    presence: OnceLock<Presence>,
+}
+
+/// Where a server is, and how busy.
+struct Presence {
+    address: Address,
+    load: Load,
 }
 
 enum Stage {
@@ -52,19 +62,27 @@ struct Plan {
     worker: Worker,
     groupings: Vec<Arc<Grouping>>,
     answers: Arc<Answers>,
+    news: Arc<News>,
     launch: WorkerLaunch,
 }
 
-/// A route as Python declares it: the JSON of its [`Route`], whether it runs on the event loop, and
-/// whether its batches wait adaptively.
-type Declared = (String, bool, bool);
+/// A route as Python declares it.
+pub(crate) struct Declared {
+    pub(crate) route: Route,
+    /// Its code runs on the event loop.
+    pub(crate) on_loop: bool,
+    /// Its batches wait adaptively.
+    pub(crate) adaptive: bool,
+    /// What is special about it, if it is one of `modelyard.handler`.
+    pub(crate) dialect: Option<Arc<Dialect>>,
+}
 
 #[pymethods]
 impl Server {
     #[new]
     fn new(
         launch: &str,
-        routes: Vec<Declared>,
+        routes: Vec<(String, bool, bool)>,
         default_route: String,
         capacity: u32,
         capabilities: Vec<String>,
@@ -72,34 +90,45 @@ impl Server {
     ) -> PyResult<Self> {
         let launch: WorkerLaunch = serde_json::from_str(launch)
             .map_err(|error| PyValueError::new_err(format!("the launch: {error}")))?;
-        let threads = Arc::new(Inbox::for_threads(lanes));
-        let events = Arc::new(Inbox::for_loop()?);
+        let routes = routes.into_iter().map(model_route).collect::<PyResult<_>>()?;
         let builder = Worker::builder(launch.model.as_str())
             .version(&launch.version)
             .capacity(capacity)
             .capabilities(capabilities)
             .default_route(default_route);
-        let answers = Arc::default();
-        let (builder, groupings) = with_routes(builder, routes, &threads, &events, &answers)?;
-        let worker = builder.build().map_err(|error| PyValueError::new_err(chain(&error)))?;
-        let plan = Plan { worker, groupings, answers, launch };
-        let stage = Mutex::new(Stage::Prepared(Box::new(plan)));
-        Ok(Self { threads, events, stop: CancellationToken::new(), stage })
+        Self::prepared(builder, routes, lanes, |_| launch)
     }
 
-    /// Listens and joins the gateway, on a thread of its own.
-    fn start(&self) -> PyResult<()> {
+    /// A server of `modelyard.handler`, from the JSON of its plan.
+    #[staticmethod]
+    fn of_handlers(plan: &str) -> PyResult<Self> {
+        let plan: HandlerPlan = serde_json::from_str(plan)
+            .map_err(|error| PyValueError::new_err(format!("the plan: {error}")))?;
+        let builder = plan.builder().map_err(PyValueError::new_err)?;
+        let routes = plan.declared().map_err(PyValueError::new_err)?;
+        Self::prepared(builder, routes, plan.lanes, |worker| worker.standalone(plan.listen))
+    }
+
+    /// Listens and joins the gateway, on a thread of its own. Returns when it listens, or cannot:
+    /// then `join` says why.
+    fn start(&self, py: Python<'_>) -> PyResult<()> {
         let mut stage = self.stage.lock();
         let Stage::Prepared(plan) = std::mem::replace(&mut *stage, Stage::Over) else {
             return Err(PyRuntimeError::new_err("a server starts once"));
         };
         let stop = self.stop.clone();
         let closing = Closing(Arc::clone(&self.threads), Arc::clone(&self.events));
+        let (tell, told) = mpsc::sync_channel(1);
         let http = thread::Builder::new().name("modelyard-http".into()).spawn(move || {
             let _closing = closing;
-            serve(*plan, stop)
+            serve(*plan, &tell, stop)
         })?;
         *stage = Stage::Started(http);
+        drop(stage);
+        if let Ok(presence) = py.detach(move || told.recv()) {
+            // A server starts once.
+            drop(self.presence.set(presence));
+        }
         Ok(())
     }
 
@@ -139,6 +168,18 @@ impl Server {
         self.events.descriptor()
     }
 
+    /// Where it listens, with the port that the system chose; `None` before it does.
+    #[getter]
+    fn address(&self) -> Option<String> {
+        self.presence.get().map(|presence| presence.address.to_string())
+    }
+
+    /// Calls that it holds, waiting ones included.
+    #[getter]
+    fn calls_held(&self) -> u32 {
+        self.presence.get().map_or(0, |presence| presence.load.calls_held())
+    }
+
     /// Whether the server has ended.
     #[getter]
     fn ended(&self) -> bool {
@@ -146,20 +187,60 @@ impl Server {
     }
 }
 
+impl Server {
+    fn prepared(
+        builder: WorkerBuilder,
+        routes: Vec<Declared>,
+        lanes: usize,
+        launch: impl FnOnce(&Worker) -> WorkerLaunch,
+    ) -> PyResult<Self> {
+        let threads = Arc::new(Inbox::for_threads(lanes));
+        let events = Arc::new(Inbox::for_loop()?);
+        let (answers, news) = (Arc::default(), Arc::default());
+        let desks = Desks { threads: &threads, events: &events, answers: &answers, news: &news };
+        let (builder, groupings) = with_routes(builder, routes, &desks);
+        let worker = builder.build().map_err(|error| PyValueError::new_err(chain(&error)))?;
+        let launch = launch(&worker);
+        let plan = Plan { worker, groupings, answers, news, launch };
+        let stage = Mutex::new(Stage::Prepared(Box::new(plan)));
+        let (stop, presence) = (CancellationToken::new(), OnceLock::new());
+        Ok(Self { threads, events, stop, stage, presence })
+    }
+}
+
+fn model_route((route, on_loop, adaptive): (String, bool, bool)) -> PyResult<Declared> {
+    let route = serde_json::from_str(&route)
+        .map_err(|error| PyValueError::new_err(format!("a route: {error}: {route}")))?;
+    Ok(Declared { route, on_loop, adaptive, dialect: None })
+}
+
+/// Where routes leave what is for Python, and are told what Python did.
+struct Desks<'a> {
+    threads: &'a Arc<Inbox>,
+    events: &'a Arc<Inbox>,
+    answers: &'a Arc<Answers>,
+    news: &'a Arc<News>,
+}
+
 /// Adds the routes, each with the inbox of whoever runs its code.
 fn with_routes(
     mut builder: WorkerBuilder,
     routes: Vec<Declared>,
-    threads: &Arc<Inbox>,
-    events: &Arc<Inbox>,
-    answers: &Arc<Answers>,
-) -> PyResult<(WorkerBuilder, Vec<Arc<Grouping>>)> {
+    desks: &Desks<'_>,
+) -> (WorkerBuilder, Vec<Arc<Grouping>>) {
     let keys = Arc::new(AtomicU64::new(0));
     let mut groupings = Vec::new();
-    for (index, (route, on_loop, adaptive)) in routes.into_iter().enumerate() {
-        let route: Route = serde_json::from_str(&route)
-            .map_err(|error| PyValueError::new_err(format!("route {index}: {error}")))?;
-        let inbox = Arc::clone(if on_loop { events } else { threads });
+    for (index, declared) in routes.into_iter().enumerate() {
+        let Declared { route, on_loop, adaptive, dialect } = declared;
+        let keys = Arc::clone(&keys);
+        if route.kind == RouteKind::Ws {
+            let (inbox, news) = (Arc::clone(desks.events), Arc::clone(desks.news));
+            // On the loop itself there is only code that gets the socket as it is.
+            let handler = PythonSocket { route: index, inbox, news, keys, raw: on_loop };
+            builder = builder.websocket(route, Arc::new(handler));
+            continue;
+        }
+        let inbox = Arc::clone(if on_loop { desks.events } else { desks.threads });
         let waiting = if adaptive { Waiting::Adaptive } else { Waiting::Fixed };
         let desk = match Grouping::new(index, &route, waiting, &inbox) {
             None => Desk::Inbox,
@@ -168,11 +249,11 @@ fn with_routes(
                 Desk::Grouping(grouping)
             }
         };
-        let (keys, answers) = (Arc::clone(&keys), Arc::clone(answers));
-        let handler = PythonRoute { route: index, inbox, desk, answers, keys };
+        let answers = Arc::clone(desks.answers);
+        let handler = PythonRoute { route: index, inbox, desk, answers, keys, dialect };
         builder = builder.route(route, Arc::new(handler));
     }
-    Ok((builder, groupings))
+    (builder, groupings)
 }
 
 type Next<'py> = (isize, Bound<'py, PyAny>);
@@ -192,6 +273,7 @@ fn subject(py: Python<'_>, work: Work) -> PyResult<Bound<'_, PyAny>> {
             let calls = calls.into_iter().map(|call: Call| Bound::new(py, call));
             PyList::new(py, calls.collect::<PyResult<Vec<_>>>()?)?.into_any()
         }
+        Work::Socket(socket) => Bound::new(py, socket)?.into_any(),
     })
 }
 
@@ -205,23 +287,31 @@ impl Drop for Closing {
     }
 }
 
-fn serve(plan: Plan, stop: CancellationToken) -> Result<(), String> {
+fn serve(
+    plan: Plan,
+    tell: &mpsc::SyncSender<Presence>,
+    stop: CancellationToken,
+) -> Result<(), String> {
     // One thread: Python is slower than it can ever be, and a call never changes threads.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| format!("cannot start the HTTP side: {error}"))?;
-    let Plan { worker, groupings, answers, launch } = plan;
+    let Plan { worker, groupings, answers, news, launch } = plan;
     runtime.block_on(async {
         // Never ends by itself; without groupings it has nothing to end with.
         let keep_time = async {
             join_all(groupings.into_iter().map(Grouping::keep_time)).await;
             std::future::pending::<()>().await;
         };
+        let bound: BoundWorker = worker.bind(launch).await.map_err(|error| chain(&error))?;
+        // Whoever started us waits for it.
+        let _ = tell.send(Presence { address: bound.address().clone(), load: bound.load() });
         tokio::select! {
-            served = worker.serve(launch, stop) => served.map_err(|error| chain(&error)),
+            served = bound.run(stop) => served.map_err(|error| chain(&error)),
             () = keep_time => Ok(()),
             () = answers.hand_over() => Ok(()),
+            () = news.hand_over() => Ok(()),
             // The gateway that started this process is gone, and with it everyone who waits.
             () = worker::lifeline() => Ok(()),
         }

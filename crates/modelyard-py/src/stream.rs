@@ -11,7 +11,10 @@ use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame};
 use parking_lot::Mutex;
 
-use crate::inbox::{CallKey, Inbox};
+use crate::{
+    handler::StreamLimit,
+    inbox::{CallKey, Inbox},
+};
 
 /// Bytes that wait for a slow reader before its stream is parked: a few network buffers, so that a
 /// fast reader never waits for Python.
@@ -82,6 +85,11 @@ impl Stream {
         Sent::Room
     }
 
+    /// Whether nobody reads any more.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.state.lock().gone
+    }
+
     /// All was sent.
     pub(crate) fn complete(&self) {
         self.end(End::Complete);
@@ -117,7 +125,28 @@ impl Stream {
 }
 
 /// The reading half. Dropping it before the end stops the code.
-pub(crate) struct StreamBody(pub(crate) Arc<Stream>);
+pub(crate) struct StreamBody {
+    stream: Arc<Stream>,
+    limit: Option<StreamLimit>,
+}
+
+impl StreamBody {
+    /// What is sent into the stream, as long as `limit` allows.
+    pub(crate) const fn new(stream: Arc<Stream>, limit: Option<StreamLimit>) -> Self {
+        Self { stream, limit }
+    }
+
+    /// The last piece, if the time of the stream is up. Its code is told that nobody reads.
+    fn cut(&mut self, silent: Option<&mut Context<'_>>) -> Option<Bytes> {
+        let Poll::Ready(last) = self.limit.as_mut()?.poll(silent) else { return None };
+        self.limit = None;
+        self.stream.lose_reader();
+        let mut state = self.stream.state.lock();
+        state.waiting.clear();
+        state.end = Some(End::Complete);
+        Some(last)
+    }
+}
 
 impl Body for StreamBody {
     type Data = Bytes;
@@ -127,23 +156,31 @@ impl Body for StreamBody {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let stream = &self.0;
-        let mut state = stream.state.lock();
+        let this = self.get_mut();
+        let mut state = this.stream.state.lock();
         if state.waiting.is_empty() {
-            return match state.end {
-                Some(End::Complete) => Poll::Ready(None),
-                Some(End::Broken) => Poll::Ready(Some(Err("the handler broke off".into()))),
-                None => {
-                    state.reader = Some(cx.waker().clone());
-                    Poll::Pending
+            match state.end {
+                Some(End::Complete) => return Poll::Ready(None),
+                Some(End::Broken) => {
+                    return Poll::Ready(Some(Err("the handler broke off".into())));
                 }
+                None => state.reader = Some(cx.waker().clone()),
+            }
+            drop(state);
+            return match this.cut(Some(cx)) {
+                Some(last) => Poll::Ready(Some(Ok(Frame::data(last)))),
+                None => Poll::Pending,
             };
         }
         let piece = std::mem::take(&mut state.waiting).freeze();
         let was_parked = std::mem::take(&mut state.parked);
         drop(state);
+        if let Some(last) = this.cut(None) {
+            let whole = [piece, last].concat();
+            return Poll::Ready(Some(Ok(Frame::data(whole.into()))));
+        }
         if was_parked {
-            stream.inbox.resume(stream.lane, stream.key);
+            this.stream.inbox.resume(this.stream.lane, this.stream.key);
         }
         Poll::Ready(Some(Ok(Frame::data(piece))))
     }
@@ -151,6 +188,6 @@ impl Body for StreamBody {
 
 impl Drop for StreamBody {
     fn drop(&mut self) {
-        self.0.lose_reader();
+        self.stream.lose_reader();
     }
 }

@@ -12,9 +12,10 @@ Every public method is a route; type hints give its schema and its checks. See t
 
 from ._log import log
 from .context import Context, SetupContext
-from .markers import batch, route, stream
+from .markers import batch, route, stream, websocket
 from .model import Model
 from .responses import Event, FileResponse, HTTPError, Response
+from .websocket import WebSocket, WebSocketDisconnect, WebSocketState
 
 __all__ = [
     "Context",
@@ -24,8 +25,12 @@ __all__ = [
     "Model",
     "Response",
     "SetupContext",
+    "WebSocket",
+    "WebSocketDisconnect",
+    "WebSocketState",
     "batch",
     "log",
     "route",
     "stream",
+    "websocket",
 ]

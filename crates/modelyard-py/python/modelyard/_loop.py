@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any
 
 from ._answers import Streaming, answer, break_off, fail, send_item
 from ._batches import Batch
-from ._core import GONE, LEFT, PARKED, RESUME, Call, Server
+from ._core import GONE, LEFT, PARKED, RESUME, Call, Server, Socket
+from ._eager import start_eagerly
 from ._routes import Route
+from ._sockets import Channel, Sockets
 from .context import current
+from .websocket import WebSocket, WebSocketDisconnect
 
 # Events handled before the loop may look after everything else.
 _ROUND_MAX = 64
@@ -29,6 +31,7 @@ class EventLoop:
         # The loop itself keeps only weak references to tasks.
         self.tasks: dict[int, asyncio.Task[None]] = {}
         self.waiting: dict[int, asyncio.Future[None]] = {}
+        self.sockets = Sockets(self.loop)
         self.actions: dict[int, Callable[[Any], None]] = {
             number: self._beginning(route) for number, route in enumerate(routes) if route.is_async
         }
@@ -56,6 +59,8 @@ class EventLoop:
     def _beginning(self, route: Route) -> Callable[[Any], None]:
         if route.batched:
             return self._beginning_batches(route)
+        if route.is_socket:
+            return self._beginning_sockets(route)
         serve = self._stream if route.is_generator else self._serve
 
         def begin(call: Call) -> None:
@@ -71,6 +76,15 @@ class EventLoop:
                 self._start(self._serve_batch(batch), [call.key for call in batch.members])
 
         return begin
+
+    def _beginning_sockets(self, route: Route) -> Callable[[Socket], None]:
+        async def run(channel: Channel) -> None:
+            try:
+                await route.function(WebSocket(channel))
+            except WebSocketDisconnect:
+                pass
+
+        return lambda core: self.sockets.begin(core, run)
 
     def _start(self, coroutine: Coroutine[Any, Any, None], keys: list[int]) -> None:
         task = start_eagerly(self.loop, coroutine)
@@ -144,11 +158,15 @@ class EventLoop:
 
     def _resume(self, key: int) -> None:
         waiting = self.waiting.get(key)
-        if waiting is not None and not waiting.done():
+        if waiting is None:
+            self.sockets.resume(key)
+        elif not waiting.done():
             waiting.set_result(None)
 
     def _leave(self, key: int) -> None:
         """The client of a call left; a batch ends when all its members did."""
+        if self.sockets.leave(key):
+            return
         task = self.tasks.pop(key, None)
         if task is not None and task not in self.tasks.values():
             task.cancel()
@@ -169,26 +187,3 @@ async def _each(items: Iterator[Any]) -> AsyncIterator[Any]:
 async def _close(items: Any) -> None:
     if hasattr(items, "aclose"):
         await items.aclose()
-
-
-def start_eagerly(
-    loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, None]
-) -> asyncio.Task[None]:
-    """A task whose first step runs here and now.
-
-    Most methods never wait, and end in that step: no turn of the loop is spent on them.
-    """
-    if sys.version_info >= (3, 12):
-        return asyncio.Task(coroutine, loop=loop, eager_start=True)
-
-    # Older tasks ask the loop for their first step with `call_soon`, and with nothing else; that
-    # one request is granted at once.
-    def now(step: Callable[..., object], *arguments: Any, context: Any) -> None:
-        del loop.call_soon
-        context.run(step, *arguments)
-
-    loop.call_soon = now  # type: ignore[method-assign, assignment]
-    try:
-        return asyncio.Task(coroutine, loop=loop)
-    finally:
-        vars(loop).pop("call_soon", None)

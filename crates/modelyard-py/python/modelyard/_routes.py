@@ -48,12 +48,17 @@ class Route:
         """Whether it takes many calls at once."""
         return self.marks.batch_size is not None
 
+    @property
+    def is_socket(self) -> bool:
+        """Whether it talks through a WebSocket."""
+        return self.marks.socket
+
     def declared(self) -> tuple[str, bool, bool]:
         """It as the HTTP side wants to know it."""
         told: dict[str, Any] = {
             "path": self.path,
             "method": self.method,
-            "kind": "sse" if self.marks.events else "api",
+            "kind": "ws" if self.is_socket else "sse" if self.marks.events else "api",
             "summary": self.summary,
             "timeout_s": self.marks.timeout_s,
             "input_schema": self.binding.schema or None,
@@ -106,8 +111,9 @@ def _default_name(names: list[str], kind: type) -> str:
     for name in _DEFAULT_NAMES:
         if name in names:
             return name
-    if len(names) == 1:
-        return names[0]
+    spoken_to = [name for name in names if not marks_of(getattr(kind, name)).socket] or names
+    if len(spoken_to) == 1:
+        return spoken_to[0]
     raise Unreadable(
         f"which of {', '.join(names)} is the default route? Name one `predict`, or mark it "
         "with @route(default=True); names with a leading underscore are no routes"
@@ -123,6 +129,8 @@ def _route(name: str, function: Callable[..., Any]) -> Route:
 
 def _read(name: str, function: Callable[..., Any]) -> Route:
     marks = marks_of(function)
+    if marks.socket:
+        return _read_socket(name, function, marks)
     batched = marks.batch_size is not None
     is_async_generator = inspect.isasyncgenfunction(function)
     is_generator = is_async_generator or inspect.isgeneratorfunction(function)
@@ -140,6 +148,27 @@ def _read(name: str, function: Callable[..., Any]) -> Route:
         is_generator=is_generator,
         summary=marks.summary if marks.summary is not None else _summary(function),
         output_schema=_output_schema(function, batched, is_generator),
+    )
+
+
+def _read_socket(name: str, function: Callable[..., Any], marks: Marks) -> Route:
+    if marks.batch_size is not None or marks.events or marks.timeout_s is not None:
+        raise Unreadable("a WebSocket is no batch, no stream, and has no timeout; drop that")
+    parameters = inspect.signature(function).parameters.values()
+    required = [p for p in parameters if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
+    if not inspect.iscoroutinefunction(function) or len(required) != 1:
+        raise Unreadable("a WebSocket is served by `async def` with one parameter, the socket")
+    return Route(
+        name=name,
+        path=marks.path or f"/{name.strip('_')}",
+        method="GET",
+        marks=marks,
+        function=function,
+        binding=Binding(lambda call: (), None),
+        is_async=True,
+        is_generator=False,
+        summary=marks.summary if marks.summary is not None else _summary(function),
+        output_schema=None,
     )
 
 

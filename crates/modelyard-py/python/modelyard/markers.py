@@ -24,6 +24,7 @@ class Marks:
     batch_size: int | None = None
     batch_wait_ms: int = 5
     batch_adaptive: bool = False
+    socket: bool = False
 
 
 def marks_of(function: Any) -> Marks:
@@ -101,3 +102,28 @@ def route(
         )
 
     return decorate
+
+
+@overload
+def websocket(method: F, /) -> F: ...
+@overload
+def websocket(*, path: str | None = None, summary: str | None = None) -> Callable[[F], F]: ...
+def websocket(
+    method: F | None = None,
+    /,
+    *,
+    path: str | None = None,
+    summary: str | None = None,
+) -> F | Callable[[F], F]:
+    """Give the method a WebSocket: `async def chat(self, socket: WebSocket)`.
+
+    It is found at its `path`, or at its name. It must `accept` the socket, and when it returns the
+    socket is closed.
+    """
+    if path is not None and not path.startswith("/"):
+        raise ValueError(f"the path {path!r} must begin with a slash")
+
+    def decorate(function: F) -> F:
+        return _mark(function, socket=True, method="GET", path=path, summary=summary)
+
+    return decorate if method is None else decorate(method)

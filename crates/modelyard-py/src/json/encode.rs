@@ -81,12 +81,45 @@ pub(crate) struct Encoder<'a, 'py> {
     fallback: &'a Py<PyAny>,
     out: Vec<u8>,
     depth: usize,
+    style: Style,
+}
+
+/// How a text of JSON looks; its meaning is the same.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Style {
+    /// As short as it can be.
+    Compact,
+    /// As Python's own `json` writes it.
+    Spaced,
+}
+
+impl Style {
+    const fn comma(self) -> &'static [u8] {
+        match self {
+            Self::Compact => b",",
+            Self::Spaced => b", ",
+        }
+    }
+
+    const fn colon(self) -> &'static [u8] {
+        match self {
+            Self::Compact => b":",
+            Self::Spaced => b": ",
+        }
+    }
 }
 
 impl<'a, 'py> Encoder<'a, 'py> {
     /// An encoder for one value.
     pub(crate) const fn new(py: Python<'py>, fallback: &'a Py<PyAny>) -> Self {
-        Self { py, fallback, out: Vec::new(), depth: 0 }
+        Self { py, fallback, out: Vec::new(), depth: 0, style: Style::Compact }
+    }
+
+    /// An encoder in the notation of Python's own `json`, whose text follows `beginning`.
+    pub(crate) fn spaced(py: Python<'py>, fallback: &'a Py<PyAny>, beginning: &[u8]) -> Self {
+        let mut out = Vec::with_capacity(128);
+        out.extend_from_slice(beginning);
+        Self { py, fallback, out, depth: 0, style: Style::Spaced }
     }
 
     /// The bytes of `value`.
@@ -152,10 +185,29 @@ impl<'a, 'py> Encoder<'a, 'py> {
 
     fn float(&mut self, float: f64) -> Encoded {
         if float.is_finite() {
-            self.plain(float)
+            self.plain(float)?;
+            self.mend_exponent(float);
+            Ok(())
         } else {
             Err(EncodeError::unsupported(format!("{float} has no JSON form; return None instead")))
         }
+    }
+
+    /// Python writes `1e+16` and `1e-05` where others write `1e16` and `0.00001`.
+    fn mend_exponent(&mut self, float: f64) {
+        let size = float.abs();
+        if self.style == Style::Compact || float == 0.0 || (1e-4..1e16).contains(&size) {
+            return;
+        }
+        let shortest = format!("{float:e}");
+        let Some((digits, exponent)) = shortest.split_once('e') else { return };
+        let (sign, exponent) = match exponent.strip_prefix('-') {
+            Some(exponent) => ('-', exponent),
+            None => ('+', exponent),
+        };
+        let start = self.out.len() - last_number(&self.out);
+        self.out.truncate(start);
+        self.out.extend_from_slice(format!("{digits}e{sign}{exponent:0>2}").as_bytes());
     }
 
     fn int(&mut self, int: &Bound<'py, PyInt>) -> Encoded {
@@ -184,7 +236,7 @@ impl<'a, 'py> Encoder<'a, 'py> {
         self.out.push(b'[');
         for (index, item) in items.enumerate() {
             if index > 0 {
-                self.out.push(b',');
+                self.out.extend_from_slice(self.style.comma());
             }
             self.value(&item).map_err(|error| error.within(|| Step::Index(index)))?;
         }
@@ -196,10 +248,10 @@ impl<'a, 'py> Encoder<'a, 'py> {
         self.out.push(b'{');
         for (index, (key, value)) in dict.iter().enumerate() {
             if index > 0 {
-                self.out.push(b',');
+                self.out.extend_from_slice(self.style.comma());
             }
             self.key(&key)?;
-            self.out.push(b':');
+            self.out.extend_from_slice(self.style.colon());
             self.value(&value).map_err(|error| error.within(|| Step::Key(key.to_string())))?;
         }
         self.out.push(b'}');
@@ -240,6 +292,12 @@ impl<'a, 'py> Encoder<'a, 'py> {
             Err(error) => Err(EncodeError::Raised(error)),
         }
     }
+}
+
+/// Bytes of the number at the end.
+fn last_number(json: &[u8]) -> usize {
+    let is_number = |byte: &&u8| byte.is_ascii_digit() || b"+-.eE".contains(*byte);
+    json.iter().rev().take_while(is_number).count()
 }
 
 fn type_name(value: &Bound<'_, PyAny>) -> String {

@@ -1,0 +1,107 @@
+"""From what a handler gave or raised to the answer of its call."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+from modelyard._core import DATA, Call, NotSerializable, dumps
+from modelyard._plain import plain
+
+from .errors import RouterError, chosen_status, format_error_response
+
+_log = logging.getLogger("modelyard.handler")
+
+
+def give(call: Call, result: Any) -> None:
+    """Answer with a value that is not of a plain type.
+
+    Raises `NotSerializable` if it has no JSON form.
+    """
+    try:
+        stand_in = plain(result)
+    except TypeError as error:
+        raise NotSerializable(str(error)) from None
+    if not call.answer(stand_in):
+        give(call, stand_in)
+
+
+def collected(items: list[Any]) -> Any:
+    """What a generator answers where one value is wanted."""
+    return items[0] if len(items) == 1 else {"results": items}
+
+
+def fail(call: Call, error: BaseException) -> None:
+    """Answer a call whose code raised."""
+    chosen = chosen_status(error)
+    if chosen is not None:
+        status, message, headers = chosen
+        refuse(call, status, message, "http_error", headers)
+        return
+    if isinstance(error, RouterError):
+        _report(call, error)
+        refuse(call, 500, str(error), "router_error")
+        return
+    if not _left(call, error):
+        _report(call, error)
+    refuse(call, 500, text_of(error), "api_error")
+
+
+def refuse(
+    call: Call, status: int, message: Any, kind: str, headers: dict[str, str] | None = None
+) -> None:
+    """Answer with an error."""
+    try:
+        body = dumps(format_error_response(message, kind))
+    except NotSerializable:
+        body = dumps(format_error_response(str(message), kind))
+    head = [("content-type", "application/json")]
+    head += [pair for pair in (headers or {}).items() if pair[0].lower() not in _OURS]
+    try:
+        call.respond(status, head, body)
+    except ValueError:  # A header that cannot be sent.
+        call.respond(status, head[:1], body)
+
+
+_OURS = frozenset(("content-type", "content-length", "transfer-encoding"))
+
+
+def break_off(call: Call, error: BaseException, kind: str) -> None:
+    """End a stream of events whose code raised: the last event tells why."""
+    if not _left(call, error):
+        _report(call, error)
+        end_with(call, error, kind)
+    call.close()
+
+
+def end_with(call: Call, error: BaseException, kind: str) -> None:
+    """Send the event that tells an error."""
+    chosen = chosen_status(error)
+    message, kind = (text_of(error), kind) if chosen is None else (chosen[1], "http_error")
+    try:
+        call.send(format_error_response(message, kind), DATA)
+    except NotSerializable:
+        call.send(format_error_response(str(message), kind), DATA)
+
+
+def text_of(error: BaseException) -> str:
+    """What an exception says, for the caller."""
+    if isinstance(error, SystemExit):
+        return f"the handler called sys.exit({error.code!r})"
+    return str(error)
+
+
+def _left(call: Call, error: BaseException) -> bool:
+    return isinstance(error, (asyncio.CancelledError, GeneratorExit)) and call.cancelled
+
+
+def _report(call: Call, error: BaseException) -> None:
+    _log.error(
+        "%s %s: the handler raised %s (trace_id %s)",
+        call.method,
+        call.path,
+        type(error).__name__,
+        call.trace_id,
+        exc_info=error,
+    )
