@@ -24,3 +24,4 @@ mod socket_frames;
 mod sockets;
 mod streams;
 mod support;
+mod surfaces;
