@@ -21,9 +21,12 @@ else
 fi
 cargo test --locked --no-fail-fast --doc || status=1
 
-# The Rust tests have built it; this makes sure when a test run was cut short.
+# The Rust tests have built them; this makes sure when a test run was cut short.
 if [[ ! -x target/debug/modelyard ]]; then
     cargo build --locked --package modelyard || status=1
+fi
+if [[ ! -x target/debug/examples/kinds ]]; then
+    cargo build --locked --package worker --example kinds || status=1
 fi
 
 python=$PWD/.venv/bin/python

@@ -1,19 +1,32 @@
-//! A worker with a route of each kind: a typed function, events, lines, raw bytes and a socket.
+//! A worker with a route of each kind: a typed function, a batch, events, lines, raw bytes and a
+//! socket.
+//!
+//! Alone, and then called by anybody:
 //!
 //! ```sh
 //! cargo run -p worker --example kinds -- tcp:127.0.0.1:9000
-//! curl -d '{"n": 12}' -H 'content-type: application/json' http://127.0.0.1:9000/square
+//! curl --json '{"n": 12}' http://127.0.0.1:9000/square
 //! curl -N -X POST http://127.0.0.1:9000/count
 //! ```
+//!
+//! Behind a gateway, which starts it, watches it and replaces it. The gateway tells it where to listen
+//! and where to join in the environment, so no argument is needed:
+//!
+//! ```toml
+//! [models.kinds]
+//! kind = "command"
+//! command = ["target/debug/examples/kinds"]
+//! ```
 
-use std::{error::Error, sync::Arc, time::Duration};
+use std::{error::Error, num::NonZeroUsize, sync::Arc, time::Duration};
 
-use api::Body;
-use http::Response;
 use serde::{Deserialize, Serialize};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use types::{ErrorCode, Fault};
-use worker::{Incoming, Message, Route, RouteKind, Socket, Worker, json_handler, ndjson, sse};
+use worker::{
+    BatchLimits, Body, ErrorCode, Fault, Incoming, Message, Response, Route, RouteKind, Socket,
+    Waiting, Worker, WorkerError, batched, json_handler, ndjson, sse,
+};
 
 #[derive(Deserialize)]
 struct Question {
@@ -25,11 +38,20 @@ struct Reply {
     square: u64,
 }
 
-/// JSON in, JSON out. A fault carries its status with it.
-async fn square(question: Question) -> Result<Reply, Fault> {
-    let square = question.n.checked_mul(question.n);
+fn square_of(n: u64) -> Result<Reply, Fault> {
+    let square = n.checked_mul(n);
     let square = square.ok_or_else(|| Fault::new(ErrorCode::InvalidInput, "`n`: is too large"))?;
     Ok(Reply { square })
+}
+
+/// JSON in, JSON out. A fault carries its status with it.
+async fn square(question: Question) -> Result<Reply, Fault> {
+    square_of(question.n)
+}
+
+/// Many calls at once, each with an answer of its own: what an accelerator likes.
+async fn square_all(questions: Vec<Question>) -> Vec<Result<Reply, Fault>> {
+    questions.into_iter().map(|question| square_of(question.n)).collect()
 }
 
 /// Events. The future inside runs while the client reads, and is dropped when it leaves.
@@ -74,23 +96,43 @@ async fn shout(_: Incoming, mut socket: Socket) -> Result<(), Fault> {
     Ok(())
 }
 
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
-    let address = std::env::args().nth(1).unwrap_or("tcp:127.0.0.1:9000".into()).parse()?;
-    let worker = Worker::builder("kinds")
+fn kinds() -> Result<Worker, WorkerError> {
+    let limits = BatchLimits {
+        size_max: NonZeroUsize::new(32).unwrap_or(NonZeroUsize::MIN),
+        wait_max: Duration::from_millis(5),
+    };
+    let many = batched(limits, Waiting::Adaptive, square_all);
+    Worker::builder("kinds")
         .route(Route::new(RouteKind::Api, "POST", "/square"), Arc::new(json_handler(square)))
+        .route(Route::new(RouteKind::Api, "POST", "/square-many"), Arc::new(many))
         .route(Route::new(RouteKind::Sse, "POST", "/count"), Arc::new(count))
         .route(Route::new(RouteKind::Api, "GET", "/squares"), Arc::new(squares))
         .route(Route::new(RouteKind::Api, "ANY", "/raw"), Arc::new(raw))
         .websocket(Route::new(RouteKind::Ws, "GET", "/shout"), Arc::new(shout))
-        .build()?;
+        .capacity(64)
+        .build()
+}
 
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let worker = kinds()?;
     let stop = CancellationToken::new();
-    let serving = worker.serve_standalone(address, stop.clone());
+    let launch = match worker::launch()? {
+        Some(launch) => launch,
+        None => {
+            let address = std::env::args().nth(1).unwrap_or("tcp:127.0.0.1:9000".into());
+            worker.standalone(address.parse()?)
+        }
+    };
+    let serving = worker.serve(launch, stop.clone());
     tokio::pin!(serving);
+    let mut terminated = signal(SignalKind::terminate())?;
     tokio::select! {
         outcome = &mut serving => return Ok(outcome?),
-        _ = tokio::signal::ctrl_c() => stop.cancel(),
+        _ = terminated.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+        () = worker::lifeline() => {}
     }
+    stop.cancel();
     Ok(serving.await?)
 }

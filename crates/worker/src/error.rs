@@ -9,6 +9,13 @@ use types::{BadName, Fault};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WorkerError {
+    /// What the gateway wants of this process cannot be understood.
+    #[error("{} is not what a gateway writes", api::worker::LAUNCH_ENV)]
+    Launch {
+        /// Why not.
+        #[source]
+        source: api::BoxError,
+    },
     /// The model's name breaks the rule for names.
     #[error("the worker cannot be called by its name")]
     Name(#[source] BadName),
