@@ -1,12 +1,14 @@
 """Every command that the documents show, typed into a shell; every answer compared."""
 
 import os
+import re
 import shlex
 import subprocess
+import sys
 from contextlib import ExitStack
 
 import pytest
-from harness import PROGRAM, ROOT, serving
+from harness import PROGRAM, ROOT, free_port, serving, wait_for_port
 from readme.document import Command, File, Reader, steps
 
 DOCUMENTS = sorted(
@@ -14,6 +16,9 @@ DOCUMENTS = sorted(
     for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*/*.md")]
     if "```console" in page.read_text()
 )
+
+# A worker with its settings before it: `MODEL_SERVER_PORT=8001 python worker.py`.
+WORKER = re.compile(r"(?P<settings>([A-Z_]+=\S+ )+)python (?P<file>\S+\.py)")
 
 
 class Shell:
@@ -23,6 +28,7 @@ class Shell:
         self.folder = folder
         self.reader = Reader(folder)
         self.server = None
+        self.worker_port = None
         self.running = ExitStack()
         (folder / "examples").symlink_to(ROOT / "examples")
 
@@ -34,14 +40,31 @@ class Shell:
             return self.serve([])
         if words[:2] == ["modelyard", "serve"]:
             return self.serve(words[2:])
+        if worker := WORKER.fullmatch(step.line):
+            return self.work(worker["settings"].split(), worker["file"])
         self.reader.check(step, self.type(self.reader.typed(step)))
 
     def serve(self, arguments: list[str]) -> None:
         self.running.close()
         self.server = self.running.enter_context(serving(self.folder, *arguments))
 
+    def work(self, settings: list[str], file: str) -> None:
+        """Starts a worker that listens by itself; the document says port 8001."""
+        self.running.close()
+        self.worker_port = free_port()
+        chosen = dict(setting.split("=", 1) for setting in settings)
+        assert chosen["MODEL_SERVER_PORT"] == "8001", f"{file} listens elsewhere"
+        chosen["MODEL_SERVER_PORT"] = str(self.worker_port)
+        environment = {**os.environ, "REGISTER_ENABLED": "false", **chosen}
+        process = subprocess.Popen([sys.executable, file], cwd=self.folder, env=environment)
+        self.running.callback(process.wait, 30)
+        self.running.callback(process.terminate)
+        wait_for_port(self.worker_port, process)
+
     def type(self, line: str) -> str:
         environment = {**os.environ, "LC_ALL": "C.UTF-8"}
+        if self.worker_port:
+            line = line.replace("127.0.0.1:8001", f"127.0.0.1:{self.worker_port}")
         environment["PATH"] = f"{PROGRAM.parent}:{ROOT / '.venv/bin'}:{os.environ['PATH']}"
         if self.server:
             line = line.replace("127.0.0.1:8000", f"127.0.0.1:{self.server.port}")

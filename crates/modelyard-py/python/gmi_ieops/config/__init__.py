@@ -1,0 +1,41 @@
+"""`gmi_ieops.config`: the settings of `modelyard.config`."""
+
+from modelyard.config import (
+    ApiEnv,
+    AppEnv,
+    BillingEnv,
+    DeviceEnv,
+    Env,
+    EnvGroup,
+    EnvVar,
+    LogEnv,
+    MetricsEnv,
+    ModelEnv,
+    ModelSyncEnv,
+    RegisterEnv,
+    ServerEnv,
+    SSLEnv,
+    StorageEnv,
+    env,
+    get_socket_path,
+)
+
+__all__ = [
+    "ApiEnv",
+    "AppEnv",
+    "BillingEnv",
+    "DeviceEnv",
+    "Env",
+    "EnvGroup",
+    "EnvVar",
+    "LogEnv",
+    "MetricsEnv",
+    "ModelEnv",
+    "ModelSyncEnv",
+    "RegisterEnv",
+    "SSLEnv",
+    "ServerEnv",
+    "StorageEnv",
+    "env",
+    "get_socket_path",
+]
