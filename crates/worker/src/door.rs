@@ -65,6 +65,10 @@ async fn enter(
         request = Request::from_parts(head, body);
     }
     match server.routes.find(&request) {
+        // To a client that wants a socket, nothing else is any use.
+        found if server.surface.is_some() && upgrade::is_misled(&request, &found) => {
+            Ok(upgrade::forbidden().map(AnswerBody::whole))
+        }
         Found::Route(route, params) => {
             if let Some(params) = params {
                 request.extensions_mut().insert(params);

@@ -8,7 +8,7 @@ use std::{
 
 use api::{Body, worker::Outcome};
 use futures_util::FutureExt;
-use http::{Response, StatusCode};
+use http::Response;
 use tokio::sync::{mpsc, oneshot};
 use types::Fault;
 
@@ -17,6 +17,7 @@ use crate::{
     call::{panicked, time_up, until},
     running::Attendance,
     socket::{Decision, MESSAGES_WAITING_MAX, Outgoing},
+    upgrade::forbidden,
 };
 
 /// What every socket of a worker keeps to.
@@ -121,10 +122,4 @@ fn life(handler: Arc<dyn SocketHandler>, incoming: Incoming, socket: Socket) -> 
     let life = async move { handler.call(incoming, socket).await };
     let life = AssertUnwindSafe(life).catch_unwind();
     Box::pin(life.map(|ended| ended.unwrap_or_else(|panic| Err(panicked(&*panic)))))
-}
-
-fn forbidden() -> Response<Body> {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::FORBIDDEN;
-    response
 }

@@ -40,8 +40,8 @@ impl Pulse {
         done
     }
 
-    fn heard_at(&self) -> Instant {
-        if self.held_up.load(Relaxed) { Instant::now() } else { *self.heard.lock() }
+    fn is_held_up(&self) -> bool {
+        self.held_up.load(Relaxed)
     }
 
     /// Watches the peer.
@@ -71,7 +71,13 @@ impl PulseWatch<'_> {
     pub(crate) async fn silent(&mut self) -> Silence {
         loop {
             self.alarm.as_mut().await;
-            let (heard_at, interval) = (self.pulse.heard_at(), self.pulse.interval);
+            let (heard_at, interval) = (*self.pulse.heard.lock(), self.pulse.interval);
+            if self.pulse.is_held_up() {
+                // Its answer would not be heard; but that nobody is there is told by the write.
+                self.asked_at = None;
+                self.alarm.set(sleep(interval));
+                return Silence::Ask;
+            }
             let left = interval.saturating_sub(heard_at.elapsed());
             if !left.is_zero() {
                 self.alarm.set(sleep(left));

@@ -12,9 +12,25 @@ use crate::{
     answer_body::AnswerBody,
     call::{CallHead, admit},
     connection::Connection,
+    handler::Service,
     refusal::Refusal,
+    routes::Found,
     socket_call::{SocketCall, Verdict},
 };
+
+/// Whether a client wants a socket where there is none.
+pub(crate) fn is_misled<B>(request: &Request<B>, found: &Found<'_>) -> bool {
+    let is_socket =
+        matches!(found, Found::Route(route, _) if matches!(route.service, Service::Socket(_)));
+    !is_socket && names(request.headers(), &header::UPGRADE, "websocket")
+}
+
+/// The refusal of a socket.
+pub(crate) fn forbidden() -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::FORBIDDEN;
+    response
+}
 
 /// Switches a connection to a WebSocket, if the handler wants it. The socket holds its place in the
 /// worker as long as it lives. Its deadline is for the switch only, and is told to the handler: how

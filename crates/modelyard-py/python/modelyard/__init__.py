@@ -11,11 +11,11 @@ Every public method is a route; type hints give its schema and its checks. See t
 """
 
 from ._log import log
+from ._websocket import WebSocket, WebSocketDisconnect, WebSocketState
 from .context import Context, SetupContext
 from .markers import batch, route, stream, websocket
 from .model import Model
 from .responses import Event, FileResponse, HTTPError, Response
-from .websocket import WebSocket, WebSocketDisconnect, WebSocketState
 
 __all__ = [
     "Context",

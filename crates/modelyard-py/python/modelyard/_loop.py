@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any
 
@@ -12,8 +13,8 @@ from ._core import GONE, LEFT, PARKED, RESUME, Call, Server, Socket
 from ._eager import start_eagerly
 from ._routes import Route
 from ._sockets import Channel, Sockets
+from ._websocket import WebSocket, WebSocketDisconnect
 from .context import current
-from .websocket import WebSocket, WebSocketDisconnect
 
 # Events handled before the loop may look after everything else.
 _ROUND_MAX = 64
@@ -79,10 +80,8 @@ class EventLoop:
 
     def _beginning_sockets(self, route: Route) -> Callable[[Socket], None]:
         async def run(channel: Channel) -> None:
-            try:
+            with contextlib.suppress(WebSocketDisconnect):
                 await route.function(WebSocket(channel))
-            except WebSocketDisconnect:
-                pass
 
         return lambda core: self.sockets.begin(core, run)
 

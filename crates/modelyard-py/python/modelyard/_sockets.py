@@ -42,7 +42,7 @@ class Channel:
         """The next message. Raises `Gone` once there will be none."""
         while (came := self.core.receive()) is None:
             await self.stirred()
-        if type(came) is tuple:
+        if isinstance(came, tuple):
             raise Gone(*came)
         return came
 
@@ -50,7 +50,7 @@ class Channel:
         """The next message, as the query of a handler. Raises `Gone` once there will be none."""
         while (came := self.core.receive_query()) is None:
             await self.stirred()
-        if type(came) is tuple:
+        if isinstance(came, tuple):
             raise Gone(*came)
         return came
 

@@ -14,7 +14,7 @@ use worker::{Acceptance, Incoming, Message, Parting, Socket, SocketHandler, Sock
 
 use crate::{
     sockets::{Peer, builder, closed, connect, echo, next, try_connect},
-    support::{Served, eventually, handlers::Census, soon, start, start_with},
+    support::{Served, eventually, handlers::Census, soon, start},
 };
 
 /// Decides by itself, as the function says.
@@ -189,6 +189,27 @@ async fn a_peer_that_does_not_answer_is_gone() {
 }
 
 #[tokio::test]
+async fn a_peer_that_vanishes_while_its_messages_wait_is_noticed() {
+    let alive = Census::default();
+    let counted = alive.clone();
+    let handler = move |_: Incoming, _socket: Socket| {
+        let alive = counted.born();
+        async move {
+            let _alive = alive;
+            std::future::pending().await
+        }
+    };
+    let worker = start(builder(handler).ping_interval(Duration::from_millis(50))).await;
+    let mut peer = connect(&worker).await;
+    for n in 0..100 {
+        peer.send(Frame::text(n.to_string())).await.unwrap();
+    }
+    eventually(|| alive.count() == 1).await;
+    drop(peer);
+    eventually(|| alive.count() == 0).await;
+}
+
+#[tokio::test]
 async fn a_peer_whose_messages_wait_for_the_handler_is_not_gone() {
     let go = Arc::new(tokio::sync::Notify::new());
     let gate = Arc::clone(&go);
@@ -206,8 +227,7 @@ async fn a_peer_whose_messages_wait_for_the_handler_is_not_gone() {
             Ok(())
         }
     };
-    let worker =
-        start_with(builder(handler).ping_interval(Duration::from_millis(20)), |_| {}).await;
+    let worker = start(builder(handler).ping_interval(Duration::from_millis(20))).await;
     let mut peer = connect(&worker).await;
     for n in 0..100 {
         peer.send(Frame::text(n.to_string())).await.unwrap();

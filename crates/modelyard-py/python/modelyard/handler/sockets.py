@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import inspect
 import logging
@@ -14,7 +15,7 @@ from typing import Any
 from modelyard._asgi import AsgiSocket
 from modelyard._core import GONE, PARKED, ROOM, NotSerializable, Socket
 from modelyard._sockets import Channel, Run
-from modelyard.websocket import WebSocket, WebSocketDisconnect
+from modelyard._websocket import WebSocket, WebSocketDisconnect
 
 from .detect import Shape, shape_of
 from .errors import format_error_response
@@ -86,10 +87,8 @@ def runner(handler: Callable[..., Any], threads: ThreadPoolExecutor) -> Run:
 def _raw(handler: Callable[..., Any], wanted: type) -> Run:
     async def run(channel: Channel) -> None:
         if wanted is WebSocket:
-            try:
+            with contextlib.suppress(WebSocketDisconnect):
                 await handler(WebSocket(channel))
-            except WebSocketDisconnect:
-                pass
             return
         inner = AsgiSocket(channel)
         try:

@@ -250,9 +250,7 @@ class WebSocket:
         if mode not in ("text", "binary"):
             raise RuntimeError('`mode` must be "text" or "binary"')
         core = self._open()
-        await self._settle(
-            core.send_json(data) if mode == "text" else core.send_bytes(dumps(data))
-        )
+        await self._settle(core.send_json(data) if mode == "text" else core.send_bytes(dumps(data)))
 
     def _open(self) -> Socket:
         if not self._accepted:
