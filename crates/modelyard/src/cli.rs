@@ -1,5 +1,6 @@
 //! The command line. What stands in the comments here is what `--help` shows.
 
+mod background;
 mod batch;
 mod bench;
 mod chat;
@@ -11,6 +12,7 @@ mod store;
 use clap::{Parser, Subcommand};
 
 pub(crate) use self::{
+    background::{DoctorArgs, DownArgs, LogsArgs, StatusArgs, UpArgs},
     batch::{BatchCommand, BatchSubmitArgs},
     bench::{
         BenchCommand, BenchEngineArgs, BenchPerplexityArgs, CaseArg, EngineArgs, KvArg, QuantizeArg,
@@ -18,8 +20,8 @@ pub(crate) use self::{
     chat::ChatArgs,
     client::{CancelArgs, Connection, InvokeArgs, ListArgs, SubmitArgs, TaskCommand},
     dead::{DeadCommand, DeadFilter, DeadListArgs, HandleArgs},
-    serve::{CheckConfigArgs, ConfigArgs, ServeArgs},
-    store::{ExportArgs, ImportArgs, StoreArgs, StoreCommand},
+    serve::{CheckConfigArgs, ConfigArgs, ConfigFileArgs, ServeArgs},
+    store::{ExportArgs, ImportArgs, StoreCommand},
 };
 
 /// Turns AI models into services.
@@ -33,6 +35,7 @@ pub(crate) use self::{
     after_help = "\
 Start here:
   modelyard serve                           serve the built-in models on http://127.0.0.1:8000
+  modelyard up                              the same in the background; `down` stops it
   modelyard chat                            talk with the built-in language model
   modelyard invoke local-echo '{\"text\": \"hi\"}'
   modelyard serve app.py:Digits             serve a class of your own, without a configuration
@@ -50,6 +53,11 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Serve(ServeArgs),
+    Up(UpArgs),
+    Down(DownArgs),
+    Status(StatusArgs),
+    Logs(LogsArgs),
+    Doctor(DoctorArgs),
     CheckConfig(CheckConfigArgs),
     /// Print the description of the HTTP routes (OpenAPI 3.1) as JSON.
     #[command(after_help = "Examples:\n  modelyard openapi > openapi.json")]

@@ -5,14 +5,19 @@ mod bench;
 mod chat;
 mod check_config;
 mod docs;
+mod doctor;
+mod down;
 mod invoke;
+mod logs;
 mod openapi;
 mod output;
 mod reload;
 mod request;
 mod serve;
+mod status;
 mod store;
 mod task;
+mod up;
 mod worker;
 
 use std::path::PathBuf;
@@ -20,9 +25,10 @@ use std::path::PathBuf;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{
-    cli::{Command, ConfigArgs},
-    config::{self, Environment, Flags, Inputs, Loaded},
+    cli::{Command, ConfigArgs, ConfigFileArgs},
+    config::{self, Environment, Flags, Inputs, Loaded, Settings},
     failure::Failure,
+    running::Server,
 };
 
 /// What a command finds around it.
@@ -38,6 +44,11 @@ pub(crate) struct Surroundings {
 pub(crate) fn run(command: Command, around: &Surroundings) -> Result<(), Failure> {
     match command {
         Command::Serve(args) => serve::run(&args, around),
+        Command::Up(args) => up::run(&args, around),
+        Command::Down(args) => down::run(&args, around),
+        Command::Status(args) => status::run(&args, around),
+        Command::Logs(args) => logs::run(&args, around),
+        Command::Doctor(args) => doctor::run(&args, around),
         Command::CheckConfig(args) => check_config::run(&args, around),
         Command::Openapi => openapi::run(),
         Command::Invoke(args) => client_runtime()?.block_on(invoke::run(args)),
@@ -64,6 +75,19 @@ fn load(args: &ConfigArgs, around: &Surroundings) -> Result<Loaded, Failure> {
         directory: around.directory.clone(),
     };
     config::load(&inputs).map_err(|issues| Failure::config(&issues))
+}
+
+/// The configuration, and the server that runs on its data folder.
+fn server_of(
+    args: &ConfigFileArgs,
+    around: &Surroundings,
+) -> Result<(Settings, Option<Server>), Failure> {
+    let settings = load(&args.into(), around)?.settings;
+    let found = Server::of(&settings.data_dir).map_err(|error| {
+        let folder = settings.data_dir.display();
+        Failure::new(format!("the data folder {folder} cannot be read: {error}"))
+    })?;
+    Ok((settings, found))
 }
 
 /// For a command that waits for one answer: no threads are needed.

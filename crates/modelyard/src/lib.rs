@@ -12,6 +12,7 @@ mod ieops_room;
 mod limits;
 pub mod listen;
 mod run_dir;
+mod running;
 mod signals;
 mod store_room;
 

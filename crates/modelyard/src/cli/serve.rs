@@ -29,6 +29,10 @@ pub(crate) struct ServeArgs {
     /// Start again when a served file or the configuration changes.
     #[arg(long)]
     pub(crate) reload: bool,
+
+    /// Leave the terminal; `modelyard up` asks for it.
+    #[arg(long, hide = true, conflicts_with = "reload")]
+    pub(crate) background: bool,
 }
 
 /// Check the configuration and show every value with its source.
@@ -71,4 +75,19 @@ pub(crate) struct ConfigArgs {
     /// Address to listen on, `host:port` or `unix:/path`; may be repeated.
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) listen: Vec<String>,
+}
+
+/// Which configuration, for commands that serve nothing themselves.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ConfigFileArgs {
+    /// Configuration file; `modelyard.toml` in this directory is read unasked.
+    #[arg(long, short, value_name = "FILE", env = "MODELYARD_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+impl From<&ConfigFileArgs> for ConfigArgs {
+    fn from(args: &ConfigFileArgs) -> Self {
+        let config = args.config.clone();
+        Self { models: Vec::new(), config, host: None, port: None, listen: Vec::new() }
+    }
 }

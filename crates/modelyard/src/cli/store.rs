@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::ConfigFileArgs;
+
 /// What can be done with a store as a whole.
 #[derive(Debug, Subcommand)]
 pub(crate) enum StoreCommand {
@@ -16,7 +18,7 @@ pub(crate) enum StoreCommand {
 Examples:
   modelyard store check
   modelyard store check --config modelyard.toml | jq .problems")]
-    Check(StoreArgs),
+    Check(ConfigFileArgs),
     /// Write all tasks and documents as lines of JSON, the oldest first.
     ///
     /// A task has its request, answer, history and times in its line. The contents of uploaded files
@@ -38,14 +40,6 @@ Examples:
     Import(ImportArgs),
 }
 
-/// Which store: that of the configuration, as `serve` reads it.
-#[derive(Debug, Args)]
-pub(crate) struct StoreArgs {
-    /// Configuration file; `modelyard.toml` in this directory is read unasked.
-    #[arg(long, short, value_name = "FILE", env = "MODELYARD_CONFIG")]
-    pub(crate) config: Option<PathBuf>,
-}
-
 /// Where an export is written.
 #[derive(Debug, Args)]
 pub(crate) struct ExportArgs {
@@ -54,7 +48,7 @@ pub(crate) struct ExportArgs {
     pub(crate) file: PathBuf,
 
     #[command(flatten)]
-    pub(crate) store: StoreArgs,
+    pub(crate) store: ConfigFileArgs,
 }
 
 /// What is imported.
@@ -69,5 +63,5 @@ pub(crate) struct ImportArgs {
     pub(crate) merge: bool,
 
     #[command(flatten)]
-    pub(crate) store: StoreArgs,
+    pub(crate) store: ConfigFileArgs,
 }

@@ -1,5 +1,6 @@
 //! `modelyard serve`: from the settings to a running server and back.
 
+use nix::unistd::setsid;
 use telemetry::{Metrics, log};
 use tokio::runtime::Builder;
 
@@ -12,6 +13,7 @@ use crate::{
     house::{self, Start},
     limits,
     listen::{self, ListenError},
+    running::Note,
     signals::Stop,
 };
 
@@ -19,6 +21,11 @@ pub(super) fn run(args: &ServeArgs, around: &Surroundings) -> Result<(), Failure
     let loaded = load(&args.config, around)?;
     if args.reload {
         return reload::supervise(&loaded);
+    }
+    if args.background {
+        // So that neither Ctrl-C nor the end of the terminal reaches it. It leads a group already
+        // where nobody could.
+        let _ = setsid();
     }
     let metrics = Metrics::new(VERSION);
     // Dropped last: it writes out what the end of the server has to say.
@@ -39,6 +46,9 @@ pub(super) fn run(args: &ServeArgs, around: &Surroundings) -> Result<(), Failure
         for door in &doors {
             tracing::info!(address = %door.address, "listening");
         }
+        let addresses = doors.iter().map(|door| door.address.to_string()).collect();
+        let _note =
+            Note::leave(&loaded.settings.data_dir, addresses, loaded.settings.log.file.clone());
         let start = Start { settings: loaded.settings, doors, metrics, stop };
         house::serve(start).await.map_err(|error| Failure::from_error(&error))
     })

@@ -4,18 +4,13 @@ mod export;
 mod import;
 
 use super::{Surroundings, client_runtime, load, output};
-use crate::{
-    cli::{ConfigArgs, StoreArgs, StoreCommand},
-    config::Settings,
-    failure::Failure,
-    store_room,
-};
+use crate::{cli::StoreCommand, config::Settings, failure::Failure, store_room};
 
 pub(super) fn run(command: &StoreCommand, around: &Surroundings) -> Result<(), Failure> {
     let (StoreCommand::Check(args)
     | StoreCommand::Export(crate::cli::ExportArgs { store: args, .. })
     | StoreCommand::Import(crate::cli::ImportArgs { store: args, .. })) = command;
-    let settings = settings(args, around)?;
+    let settings = load(&args.into(), around)?.settings;
     let runtime = client_runtime()?;
     match command {
         StoreCommand::Check(_) => runtime.block_on(check(&settings)),
@@ -26,17 +21,6 @@ pub(super) fn run(command: &StoreCommand, around: &Surroundings) -> Result<(), F
             runtime.block_on(import::run(&settings, &around.directory, &args.file, args.merge))
         }
     }
-}
-
-fn settings(args: &StoreArgs, around: &Surroundings) -> Result<Settings, Failure> {
-    let args = ConfigArgs {
-        models: Vec::new(),
-        config: args.config.clone(),
-        host: None,
-        port: None,
-        listen: Vec::new(),
-    };
-    Ok(load(&args, around)?.settings)
 }
 
 async fn check(settings: &Settings) -> Result<(), Failure> {
