@@ -7,11 +7,24 @@ it is named; `RUN` says what a run is where it is not a time of load.
 
 import argparse
 
-from suite.cases import batch, crowd, echo, engine, gateway, idle, queue, serving, tasks, worker
+from suite.cases import (
+    batch,
+    crowd,
+    echo,
+    engine,
+    gateway,
+    idle,
+    ieops,
+    queue,
+    serving,
+    tasks,
+    worker,
+)
 
 CASES = {
     "echo": echo,
     "worker": worker,
+    "ieops": ieops,
     "batch": batch,
     "gateway": gateway,
     "idle": idle,
