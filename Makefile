@@ -72,6 +72,10 @@ docs: ## Rewrite the documents that are made from code
 python: ## Build the Python package and install it into .venv
 	@$(MAKE) --no-print-directory install-wheel PROFILE=dev
 
+.PHONY: wheel
+wheel: $(WHEELS)/release/built ## Build the Python package for others: one wheel in target/wheels/release, for CPython 3.10 and newer
+	@ls $(WHEELS)/release/*.whl
+
 # One wheel of each profile is kept; the one that was asked for last is installed.
 PROFILE ?= dev
 .PHONY: install-wheel
