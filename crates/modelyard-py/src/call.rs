@@ -111,7 +111,7 @@ impl Call {
     }
 
     /// Begins an answer that comes piece by piece.
-    fn streams(&self, stream: Arc<Stream>, response: Response<Body>) -> PyResult<()> {
+    fn begin_stream(&self, stream: Arc<Stream>, response: Response<Body>) -> PyResult<()> {
         let mut hold = self.hold.lock();
         let Some(hold) = hold.as_mut() else {
             return Err(PyRuntimeError::new_err("the call has ended"));
@@ -293,7 +293,7 @@ impl Call {
         let body = Body::stream(StreamBody::new(Arc::clone(&stream), limit));
         let mut response = response(status, headers, body)?;
         self.sign(&mut response);
-        self.streams(stream, response)
+        self.begin_stream(stream, response)
     }
 
     /// Answers with the events of a route of `modelyard.handler`, whose code runs in this lane.
@@ -301,7 +301,7 @@ impl Call {
         let manner = self.manner()?;
         let stream = Stream::new(Arc::clone(&self.inbox), lane, self.key);
         let body = Body::stream(StreamBody::new(Arc::clone(&stream), manner.stream_limit()));
-        self.streams(stream, manner.events(body))
+        self.begin_stream(stream, manner.events(body))
     }
 
     /// Ends a stream of events that went well: says so, and closes it.
@@ -310,6 +310,12 @@ impl Call {
             stream.send(b"data: [DONE]\n\n");
         }
         self.close();
+    }
+
+    /// Whether it is being answered piece by piece.
+    #[getter]
+    fn streams(&self) -> bool {
+        self.stream().is_some()
     }
 
     /// The one argument of a handler: what came in the path, after it, and in the body.

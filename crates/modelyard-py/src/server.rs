@@ -16,7 +16,10 @@ use pyo3::{
 };
 use tokio_util::sync::CancellationToken;
 use types::chain;
-use worker::{BoundWorker, Load, Worker, WorkerBuilder};
+use worker::{
+    BoundWorker, Load, Worker, WorkerBuilder,
+    ieops::{Registration, Vitals, keep_registered},
+};
 
 use crate::{
     batches::Grouping,
@@ -64,6 +67,7 @@ struct Plan {
     answers: Arc<Answers>,
     news: Arc<News>,
     launch: WorkerLaunch,
+    registration: Option<Registration>,
 }
 
 /// A route as Python declares it.
@@ -96,7 +100,7 @@ impl Server {
             .capacity(capacity)
             .capabilities(capabilities)
             .default_route(default_route);
-        Self::prepared(builder, routes, lanes, |_| launch)
+        Self::prepared(builder, routes, lanes, None, |_| launch)
     }
 
     /// A server of `modelyard.handler`, from the JSON of its plan.
@@ -106,7 +110,8 @@ impl Server {
             .map_err(|error| PyValueError::new_err(format!("the plan: {error}")))?;
         let builder = plan.builder().map_err(PyValueError::new_err)?;
         let routes = plan.declared().map_err(PyValueError::new_err)?;
-        Self::prepared(builder, routes, plan.lanes, |worker| worker.standalone(plan.listen))
+        let HandlerPlan { lanes, listen, registration, .. } = plan;
+        Self::prepared(builder, routes, lanes, registration, |worker| worker.standalone(listen))
     }
 
     /// Listens and joins the gateway, on a thread of its own. Returns when it listens, or cannot:
@@ -121,7 +126,7 @@ impl Server {
         let (tell, told) = mpsc::sync_channel(1);
         let http = thread::Builder::new().name("modelyard-http".into()).spawn(move || {
             let _closing = closing;
-            serve(*plan, &tell, stop)
+            serve(*plan, &tell, &stop)
         })?;
         *stage = Stage::Started(http);
         drop(stage);
@@ -192,6 +197,7 @@ impl Server {
         builder: WorkerBuilder,
         routes: Vec<Declared>,
         lanes: usize,
+        registration: Option<Registration>,
         launch: impl FnOnce(&Worker) -> WorkerLaunch,
     ) -> PyResult<Self> {
         let threads = Arc::new(Inbox::for_threads(lanes));
@@ -201,7 +207,7 @@ impl Server {
         let (builder, groupings) = with_routes(builder, routes, &desks);
         let worker = builder.build().map_err(|error| PyValueError::new_err(chain(&error)))?;
         let launch = launch(&worker);
-        let plan = Plan { worker, groupings, answers, news, launch };
+        let plan = Plan { worker, groupings, answers, news, launch, registration };
         let stage = Mutex::new(Stage::Prepared(Box::new(plan)));
         let (stop, presence) = (CancellationToken::new(), OnceLock::new());
         Ok(Self { threads, events, stop, stage, presence })
@@ -290,14 +296,14 @@ impl Drop for Closing {
 fn serve(
     plan: Plan,
     tell: &mpsc::SyncSender<Presence>,
-    stop: CancellationToken,
+    stop: &CancellationToken,
 ) -> Result<(), String> {
     // One thread: Python is slower than it can ever be, and a call never changes threads.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| format!("cannot start the HTTP side: {error}"))?;
-    let Plan { worker, groupings, answers, news, launch } = plan;
+    let Plan { worker, groupings, answers, news, launch, registration } = plan;
     runtime.block_on(async {
         // Never ends by itself; without groupings it has nothing to end with.
         let keep_time = async {
@@ -307,8 +313,14 @@ fn serve(
         let bound: BoundWorker = worker.bind(launch).await.map_err(|error| chain(&error))?;
         // Whoever started us waits for it.
         let _ = tell.send(Presence { address: bound.address().clone(), load: bound.load() });
+        let known = known(&bound, registration, stop.clone());
+        let serving = async {
+            let served = bound.run(stop.clone()).await;
+            stop.cancel();
+            served
+        };
         tokio::select! {
-            served = bound.run(stop) => served.map_err(|error| chain(&error)),
+            (served, ()) = async { tokio::join!(serving, known) } => served.map_err(|error| chain(&error)),
             () = keep_time => Ok(()),
             () = answers.hand_over() => Ok(()),
             () = news.hand_over() => Ok(()),
@@ -316,4 +328,20 @@ fn serve(
             () = worker::lifeline() => Ok(()),
         }
     })
+}
+
+/// Keeps a server known to its proxy, if it has one, until `stop`.
+fn known(
+    bound: &BoundWorker,
+    registration: Option<Registration>,
+    stop: CancellationToken,
+) -> impl Future<Output = ()> + use<> {
+    let (address, load) = (bound.address().clone(), bound.load());
+    async move {
+        let Some(registration) = registration else { return };
+        let most = f64::from(registration.max_concurrent_reqs.max(1));
+        let look =
+            move || Vitals { load: f64::from(load.calls_held()) / most, ..Vitals::default() };
+        keep_registered(registration, address, look, stop).await;
+    }
 }

@@ -78,6 +78,9 @@ class Call:
     @property
     def trace_id(self) -> str:
         """What ties the log lines of a handler's call together."""
+    @property
+    def streams(self) -> bool:
+        """Whether it is being answered piece by piece."""
     def open_events(self, lane: int) -> None:
         """Answer with the events of a handler that runs in this lane."""
     def end_events(self) -> None:

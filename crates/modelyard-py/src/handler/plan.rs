@@ -6,7 +6,7 @@ use api::worker::{Address, Route, RouteKind};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use serde::Deserialize;
-use worker::{Cors, Page, Surface, Worker, WorkerBuilder};
+use worker::{Cors, Page, Surface, Worker, WorkerBuilder, ieops::Registration};
 
 use super::{Dialect, surface::failure};
 use crate::server::Declared;
@@ -30,6 +30,8 @@ pub(crate) struct HandlerPlan {
     cors: Option<Vec<String>>,
     pages: Vec<PlannedPage>,
     routes: Vec<PlannedRoute>,
+    /// With a proxy; absent for a server that nobody need find.
+    pub(crate) registration: Option<Registration>,
 }
 
 #[derive(Deserialize)]

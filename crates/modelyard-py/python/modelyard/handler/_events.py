@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+import inspect
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
@@ -13,7 +14,8 @@ from modelyard._routes import Route
 from modelyard.config import env
 from modelyard.context import current
 
-from ._tell import break_off, collected, end_with, fail, give, refuse
+from ._responses import is_response, respond
+from ._tell import Yielded, answered, break_off, collected, end_with, fail, give
 from .detect import Shape
 from .running import Running
 from .sockets import runner
@@ -45,61 +47,90 @@ class HandlerLoop(EventLoop):
         return begin
 
     def _serving(self, route: Running) -> Callable[[Any, Call], Coroutine[Any, Any, None]]:
-        is_generator = route.shape is Shape.ASYNC_GENERATOR
         if route.events:
-            return self._send_events if is_generator else self._send_event
-        return self._collect if is_generator else self._answer
+            return self._send_events
+        return self._collect if route.shape is Shape.ASYNC_GENERATOR else self._answer
+
+    def adopt(self, call: Call, result: Any, *, events: bool) -> None:
+        """Go on, from a thread, with what only a loop can: await, iterate, send in pieces."""
+        serve = self._adopt_events if events else self._adopt_answer
+
+        def begin() -> None:
+            self._start(serve(result, call), [call.key])
+
+        self.loop.call_soon_threadsafe(begin)
 
     async def _answer(self, handler: Any, call: Call) -> None:
         current.set(call)
         try:
             result = await handler(call.query_dict())
-            if not call.answer(result):
-                give(call, result)
+            if not answered(call, result):
+                await self._finish(call, result)
         except BaseException as error:
             fail(call, error)
         finally:
             self.tasks.pop(call.key, None)
+
+    async def _adopt_answer(self, result: Any, call: Call) -> None:
+        current.set(call)
+        try:
+            await self._finish(call, result)
+        except BaseException as error:
+            fail(call, error)
+        finally:
+            self.tasks.pop(call.key, None)
+
+    async def _finish(self, call: Call, result: Any) -> None:
+        """Answer with a result that is no plain value."""
+        if isinstance(result, AsyncIterator):
+            await self._collect_all(call, result)
+        elif inspect.isawaitable(result):
+            awaited = await result
+            if not answered(call, awaited):
+                await self._finish(call, awaited)
+        elif is_response(result):
+            await respond(call, result, self._room)
+        else:
+            give(call, result)
 
     async def _collect(self, handler: Any, call: Call) -> None:
         current.set(call)
-        items = None
         try:
-            items, found = handler(call.query_dict()), []
-            async for item in items:
-                if isinstance(item, Exception):
-                    refuse(call, 500, str(item), "handler_error")
-                    return
-                found.append(item)
-            result = collected(found)
-            if not call.answer(result):
-                give(call, result)
+            await self._collect_all(call, handler(call.query_dict()))
         except BaseException as error:
             fail(call, error)
         finally:
-            await _close(items)
             self.tasks.pop(call.key, None)
 
-    async def _send_event(self, handler: Any, call: Call) -> None:
-        current.set(call)
+    async def _collect_all(self, call: Call, items: Any) -> None:
+        found = []
         try:
-            query = call.query_dict()
-            call.open_events(0)
-            result = await handler(query)
-            call.send(result, DATA)
-            call.end_events()
-        except BaseException as error:
-            break_off(call, error, "sse_error")
+            async for item in items:
+                if isinstance(item, Exception):
+                    raise Yielded(item)
+                found.append(item)
         finally:
-            self.tasks.pop(call.key, None)
+            await _close(items)
+        result = collected(found)
+        if not answered(call, result):
+            give(call, result)
 
     async def _send_events(self, handler: Any, call: Call) -> None:
+        await self._events(call, lambda: handler(call.query_dict()))
+
+    async def _adopt_events(self, result: Any, call: Call) -> None:
+        await self._events(call, lambda: result)
+
+    async def _events(self, call: Call, begin: Callable[[], Any]) -> None:
         current.set(call)
         items = None
         try:
-            query = call.query_dict()
+            items = begin()
             call.open_events(0)
-            items = handler(query)
+            if inspect.isawaitable(items):
+                items = await items
+            if not isinstance(items, AsyncIterator):
+                items = _only(items)
             if await self._send_all(call, items):
                 call.end_events()
         except BaseException as error:
@@ -126,6 +157,10 @@ class HandlerLoop(EventLoop):
                 await asyncio.sleep(0)
         return True
 
+    def resume_soon(self, key: int) -> None:
+        """Say, from a thread, that the stream with this key can go on."""
+        self.loop.call_soon_threadsafe(self._resume, key)
+
     async def _room(self, key: int) -> None:
         """Wait until the reader has read, or left."""
         self.waiting[key] = self.loop.create_future()
@@ -135,6 +170,10 @@ class HandlerLoop(EventLoop):
             del self.waiting[key]
 
 
+async def _only(item: Any) -> AsyncIterator[Any]:
+    yield item
+
+
 async def _close(items: Any) -> None:
-    if items is not None:
+    if hasattr(items, "aclose"):
         await items.aclose()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
 from modelyard._core import DATA, GONE, PARKED, Call, Server
@@ -10,19 +10,22 @@ from modelyard._routes import Route
 from modelyard._threads import Lane, Steps
 from modelyard.context import current
 
-from ._tell import break_off, collected, end_with, fail, give, refuse
-from .detect import Shape
+from ._events import HandlerLoop
+from ._tell import Yielded, answered, break_off, close, collected, end_with, fail, give, needs_loop
 from .running import Running
 
 
 class HandlerLane(Lane):
     """One thread: runs handlers back to back, and sleeps without the interpreter in between."""
 
-    def __init__(self, server: Server, index: int, routes: Sequence[Running]) -> None:
+    def __init__(
+        self, server: Server, index: int, routes: Sequence[Running], loop: HandlerLoop
+    ) -> None:
         super().__init__(server, index, cast("list[Route]", routes))
+        self.loop = loop
 
     def _beginning(self, route: Any) -> Callable[[Any], None]:
-        serve, handler = self._serving(route), route.handler
+        serve, handler = self._send_events if route.events else self._answer, route.handler
 
         def begin(call: Call) -> None:
             if call.begin():
@@ -31,59 +34,55 @@ class HandlerLane(Lane):
 
         return begin
 
-    def _serving(self, route: Running) -> Callable[[Any, Call], None]:
-        is_generator = route.shape is Shape.GENERATOR
-        if route.events:
-            return self._send_events if is_generator else self._send_event
-        return self._collect if is_generator else self._answer
+    def _resume(self, key: int) -> None:
+        if key in self.parked:
+            super()._resume(key)
+        else:
+            self.loop.resume_soon(key)
 
     def _answer(self, handler: Any, call: Call) -> None:
         try:
             result = handler(call.query_dict())
-            if not call.answer(result):
+            if isinstance(result, Iterator):
+                result = self._collected(call, result)
+            if answered(call, result):
+                return
+            if needs_loop(result):
+                self.loop.adopt(call, result, events=False)
+            else:
                 give(call, result)
         except BaseException as error:
             fail(call, error)
 
-    def _collect(self, handler: Any, call: Call) -> None:
-        items = None
+    def _collected(self, call: Call, items: Iterator[Any]) -> Any:
+        found = []
         try:
-            items, found = handler(call.query_dict()), []
             for item in items:
                 if isinstance(item, Exception):
-                    refuse(call, 500, str(item), "handler_error")
-                    return
+                    raise Yielded(item)
                 found.append(item)
                 if call.cancelled:
-                    refuse(call, 500, "the client left", "api_error")
-                    return
-            result = collected(found)
-            if not call.answer(result):
-                give(call, result)
-        except BaseException as error:
-            fail(call, error)
+                    break
         finally:
-            if items is not None:
-                items.close()
-
-    def _send_event(self, handler: Any, call: Call) -> None:
-        try:
-            query = call.query_dict()
-            call.open_events(self.index)
-            call.send(handler(query), DATA)
-            call.end_events()
-        except BaseException as error:
-            break_off(call, error, "sse_error")
+            close(items)
+        return collected(found)
 
     def _send_events(self, handler: Any, call: Call) -> None:
         try:
-            query = call.query_dict()
+            result = handler(call.query_dict())
+            if needs_loop(result):
+                self.loop.adopt(call, result, events=True)
+                return
             call.open_events(self.index)
-            items = handler(query)
+            if isinstance(result, Iterator):
+                EventSteps(self, call, result).go_on()
+                return
+            call.send(result, DATA)
+            call.end_events()
         except BaseException as error:
-            break_off(call, error, "handler_error")
-        else:
-            EventSteps(self, call, items).go_on()
+            if not call.streams:
+                call.open_events(self.index)
+            break_off(call, error, "sse_error")
 
 
 class EventSteps(Steps):

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator, Awaitable
 from typing import Any
 
 from modelyard._core import DATA, Call, NotSerializable, dumps
-from modelyard._plain import plain
 
+from ._jsonable import jsonable
+from ._responses import is_response
 from .errors import RouterError, chosen_status, format_error_response
 
 _log = logging.getLogger("modelyard.handler")
+
+
+def answered(call: Call, result: Any) -> bool:
+    """Answer with a value that JSON knows; `False`, and nothing happens, if it does not."""
+    try:
+        return call.answer(result)
+    except NotSerializable:
+        return False
 
 
 def give(call: Call, result: Any) -> None:
@@ -20,11 +30,31 @@ def give(call: Call, result: Any) -> None:
     Raises `NotSerializable` if it has no JSON form.
     """
     try:
-        stand_in = plain(result)
-    except TypeError as error:
-        raise NotSerializable(str(error)) from None
-    if not call.answer(stand_in):
-        give(call, stand_in)
+        stand_in = jsonable(result)
+    except (TypeError, UnicodeDecodeError) as error:
+        raise NotSerializable(f"the result has no JSON form: {error}") from None
+    except RecursionError:
+        raise NotSerializable("the result holds itself") from None
+    call.answer(stand_in)
+
+
+def needs_loop(result: Any) -> bool:
+    """Whether only an event loop can go on with a result."""
+    return isinstance(result, (AsyncIterator, Awaitable)) or is_response(result)
+
+
+def close(items: Any) -> None:
+    """End a generator; another iterator needs no end."""
+    if hasattr(items, "close"):
+        items.close()
+
+
+class Yielded(Exception):
+    """A generator yielded an exception: that is how a handler tells an error in the middle."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 def collected(items: list[Any]) -> Any:
@@ -34,7 +64,7 @@ def collected(items: list[Any]) -> Any:
 
 def fail(call: Call, error: BaseException) -> None:
     """Answer a call whose code raised."""
-    chosen = chosen_status(error)
+    chosen = chosen_status(error.error if isinstance(error, Yielded) else error)
     if chosen is not None:
         status, message, headers = chosen
         refuse(call, status, message, "http_error", headers)
@@ -42,6 +72,9 @@ def fail(call: Call, error: BaseException) -> None:
     if isinstance(error, RouterError):
         _report(call, error)
         refuse(call, 500, str(error), "router_error")
+        return
+    if isinstance(error, Yielded):
+        refuse(call, 500, str(error), "handler_error")
         return
     if not _left(call, error):
         _report(call, error)

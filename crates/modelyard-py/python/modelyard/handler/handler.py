@@ -8,13 +8,12 @@ import os
 import signal
 import sys
 import threading
-from typing import Any
 
 from modelyard._core import log_to_stderr
 from modelyard._log import configure
-from modelyard.config import env
 from modelyard.worker import _new_loop
 
+from .registration import registration
 from .server import BaseServer, Server
 
 _log = logging.getLogger("modelyard.handler")
@@ -47,30 +46,10 @@ class Handler:
             _log.info("the worker has ended")
 
     async def _run(self, server: BaseServer) -> None:
-        registrations: list[Any] = []
         if isinstance(server, Server):
-            server.when_listening(lambda: _register(server, registrations))
+            server.registration = registration()
         _obey_signals(server)
-        try:
-            await server.serve()
-        finally:
-            for registration in registrations:
-                await asyncio.to_thread(registration.stop)
-
-
-def _register(server: Server, registrations: list[Any]) -> None:
-    if not env.register.enabled:
-        return
-    from modelyard._registration import start_registration
-
-    most = max(1, env.model.concurrency)
-
-    def beat() -> dict[str, Any]:
-        return {"load": server.calls_held / most}
-
-    registration = start_registration(server.address, beat)
-    if registration is not None:
-        registrations.append(registration)
+        await server.serve()
 
 
 def _obey_signals(server: BaseServer) -> None:

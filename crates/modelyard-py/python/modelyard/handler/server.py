@@ -86,7 +86,8 @@ class Server(BaseServer):
         self._capacity, self._body_bytes_max = capacity, body_bytes_max
         self._core: Core | None = None
         self._asked_to_end = False
-        self._on_listening: list[Callable[[], None]] = []
+        self.registration: dict[str, Any] | None = None
+        """How the server makes itself known to a proxy; `None` to stay unknown."""
 
     @property
     def address(self) -> str | None:
@@ -103,10 +104,6 @@ class Server(BaseServer):
         self._asked_to_end = True
         if self._core is not None:
             self._core.stop()
-
-    def when_listening(self, call: Callable[[], None]) -> None:
-        """Have `call` called as soon as the server listens."""
-        self._on_listening.append(call)
 
     async def serve(self) -> None:
         """Serve on the running loop until `shutdown`.
@@ -126,7 +123,7 @@ class Server(BaseServer):
         lanes = max(1, env.model.concurrency)
         self._core = core = Core.of_handlers(json.dumps(self._plan(lanes)))
         events = HandlerLoop(core, self.routes)
-        threads = [HandlerLane(core, index, self.routes) for index in range(lanes)]
+        threads = [HandlerLane(core, index, self.routes, events) for index in range(lanes)]
         if all(route.is_async for route in self.routes):
             threads = []
         for thread in threads:
@@ -147,9 +144,6 @@ class Server(BaseServer):
         _log.info("%s listens on %s", self.app_name, address)
         if self._asked_to_end:
             self.shutdown()
-            return
-        for call in self._on_listening:
-            call()
 
     def _pages(self) -> list[Page]:
         return pages(self.app_name, [running.route for running in self.routes])
@@ -167,6 +161,7 @@ class Server(BaseServer):
             "cors": self._cors,
             "pages": [page.declared() for page in self._pages()],
             "routes": [route.declared() for route in self.routes],
+            "registration": self.registration,
         }
 
 
