@@ -184,7 +184,7 @@ class Logger(BoundLogger):
         _install(uvicorn_logger, handlers, level)
 
 
-class _StandardOutput(logging.StreamHandler[Any]):
+class _StandardOutput(logging.StreamHandler):  # type: ignore[type-arg]
     # Looks the stream up for each line: tests, and notebooks, put another in its place.
     def __init__(self) -> None:
         logging.Handler.__init__(self)
