@@ -44,6 +44,7 @@ lint: $(STAMPS)/test ## Format check, clippy, ruff, and the rules of the house
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo xtask layers
 	cargo xtask tidy
+	cargo xtask seeds
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 

@@ -1,16 +1,13 @@
 """The calls that the document of `ray-service` shows, word for word; only host and port differ."""
 
-import json
-import os
 import re
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from harness import serving
+from seeds.blocks import Blocks, run, shell
 
-BLOCKS = Path(__file__).parent / "ray_service"
+BLOCKS = Blocks("ray_service", "127.0.0.1:8000")
 # Only the address differs from the registry of a server that nobody has configured.
 CONFIG = """
 [models.nanobanana-image]
@@ -26,18 +23,7 @@ def server(folder, provider):
 
 
 def block(server, name: str) -> str:
-    return (BLOCKS / name).read_text().replace("127.0.0.1:8000", f"127.0.0.1:{server.port}")
-
-
-def run(*command: str, text: str | None = None) -> str:
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    done = subprocess.run(command, input=text, text=True, capture_output=True, env=environment)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def shell(text: str) -> dict:
-    return json.loads(run("bash", "-eu", text=text))
+    return BLOCKS.text(name, server.port)
 
 
 def test_invoke_echoes_the_body_with_its_envelope(server):

@@ -1,4 +1,4 @@
-//! The chores of the repository: `cargo xtask layers | tidy | docs`.
+//! The chores of the repository: `cargo xtask layers | tidy | seeds | docs`.
 //!
 //! Each check is also a test of this crate, so `make test` runs it.
 #![expect(
@@ -10,6 +10,7 @@
 mod docs;
 mod layers;
 mod repo;
+mod seeds;
 mod source;
 mod tidy;
 
@@ -20,6 +21,7 @@ use repo::Repo;
 const HELP: &str = "\
 cargo xtask layers   dependencies between crates only point down (layers.toml)
 cargo xtask tidy     the rules of the house that a machine can check (tidy.toml)
+cargo xtask seeds    what became of each line of the seed documents (docs/seeds.md)
 cargo xtask docs     rewrite what the documents take from the code";
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -28,6 +30,7 @@ fn main() -> anyhow::Result<ExitCode> {
     let found = match chore.as_str() {
         "layers" => layers::violations_of(&repo)?,
         "tidy" => tidy::violations_of(&repo)?,
+        "seeds" => seeds::violations_of(&repo)?,
         "docs" => return docs::write(&repo).map(|()| ExitCode::SUCCESS),
         _ => {
             eprintln!("{HELP}");
