@@ -336,7 +336,7 @@ impl Fleet {
         }
         // It may have left meanwhile, and then it would be shown for ever.
         if model().is_none() {
-            self.inner.metrics.engine_gone(id);
+            self.inner.metrics.worker_gone(id);
         }
     }
 
@@ -365,7 +365,7 @@ impl Fleet {
             tracing::info!(?event, "fleet changed");
             match &event {
                 FleetEvent::Stuck { model, .. } => self.inner.metrics.model(model).stuck.inc(),
-                FleetEvent::Gone { worker, .. } => self.inner.metrics.engine_gone(*worker),
+                FleetEvent::Gone { worker, .. } => self.inner.metrics.worker_gone(*worker),
                 FleetEvent::Joined { .. } => {}
             }
             // Nobody listening is not an error.

@@ -7,6 +7,7 @@ use api::{
     worker::Address,
 };
 use fleet::Offer;
+use serde_json::Value;
 use types::{ErrorCode, Fault, ModelName};
 
 /// Calls at once of a worker that does not say: the package's default.
@@ -33,6 +34,8 @@ pub(crate) struct Announced {
     pub(crate) load: Option<f64>,
     /// Its own metrics, line by line.
     pub(crate) metrics: Vec<String>,
+    /// What was used since its last beat.
+    pub(crate) usage: Vec<Value>,
 }
 
 impl Announced {
@@ -67,7 +70,8 @@ impl Announced {
             takes_calls: is_healthy && weight > 0,
         };
         let metrics = beat.metrics.unwrap_or_default();
-        Ok(Self { id: beat.id, address, model, offer, load: beat.load, metrics })
+        let usage = beat.usage_report.unwrap_or_default();
+        Ok(Self { id: beat.id, address, model, offer, load: beat.load, metrics, usage })
     }
 }
 
@@ -106,7 +110,7 @@ fn bad(field: &'static str, fix: &str) -> Fault {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 

@@ -5,6 +5,7 @@
 //! - `announced` is a worker's word, checked.
 //! - `roll` holds who is registered and decides; it is pure and takes `now` as an argument.
 //! - `service` is the loop that owns the roll and does what it says.
+//! - `usage` counts what workers say was used.
 //! - `visit` asks a new worker what can be called; `routes` reads the answer.
 //! - `endpoint` calls one worker, and tells when that failed.
 //!
@@ -18,6 +19,7 @@ mod proxy;
 mod roll;
 mod routes;
 mod service;
+mod usage;
 mod visit;
 
 pub use proxy::{Proxy, Registered};

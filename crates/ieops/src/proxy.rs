@@ -4,12 +4,13 @@ use api::ieops::{Beat, Farewell};
 use dispatch::Dispatcher;
 use fleet::Fleet;
 use tasks::Tasks;
+use telemetry::Metrics;
 use tokio::sync::{mpsc, oneshot};
 use types::{ErrorCode, Fault, ModelName, ModelSpec};
 
 use crate::{
     announced::Announced,
-    service::{Command, Ends, ProxyService, Whom},
+    service::{Command, Ends, Parts, ProxyService, Whom},
 };
 
 /// Commands that may wait for the loop. Callers beyond wait their turn.
@@ -40,11 +41,13 @@ impl Proxy {
         fleet: Fleet,
         dispatcher: Dispatcher,
         tasks: Tasks,
+        metrics: Metrics,
         template: ModelSpec,
     ) -> (Self, ProxyService) {
         let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
         let ends = Ends { commands: commands.clone(), inbox };
-        (Self { commands }, ProxyService::new(fleet, dispatcher, tasks, template, ends))
+        let parts = Parts { fleet, dispatcher, tasks, metrics };
+        (Self { commands }, ProxyService::new(parts, template, ends))
     }
 
     /// A worker says that it lives.

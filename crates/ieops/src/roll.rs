@@ -164,6 +164,12 @@ impl Roll {
         self.entries.get(id).map(|entry| entry.pace.silent_at())
     }
 
+    /// What a worker said last that is a replica.
+    pub(crate) fn serving(&self, id: &str) -> Option<(WorkerId, &Announced)> {
+        let entry = self.entries.get(id)?;
+        entry.serves_as.map(|worker| (worker, &entry.worker))
+    }
+
     /// What every registered worker said last.
     pub(crate) fn workers(&self) -> impl Iterator<Item = &Announced> {
         self.entries.values().map(|entry| &entry.worker)

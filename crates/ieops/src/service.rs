@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    mem,
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
@@ -11,6 +12,7 @@ use api::worker::{Address, Route};
 use dispatch::Dispatcher;
 use fleet::{Availability, Fleet};
 use tasks::Tasks;
+use telemetry::Metrics;
 use tokio::{
     sync::{mpsc, oneshot},
     task::{AbortHandle, JoinSet},
@@ -24,7 +26,9 @@ use crate::{
     endpoint::RegisteredEndpoint,
     proxy::Registered,
     roll::{Roll, Step},
-    routes, visit,
+    routes,
+    usage::Counted,
+    visit,
 };
 
 /// Between two looks for workers that have fallen silent: a fraction of the shortest interval.
@@ -64,14 +68,21 @@ pub(crate) struct Ends {
     pub(crate) inbox: mpsc::Receiver<Command>,
 }
 
+/// What the loop acts on.
+pub(crate) struct Parts {
+    pub(crate) fleet: Fleet,
+    pub(crate) dispatcher: Dispatcher,
+    pub(crate) tasks: Tasks,
+    pub(crate) metrics: Metrics,
+}
+
 /// The owner of the roll. [`Self::run`] consumes it.
 pub struct ProxyService {
-    fleet: Fleet,
-    dispatcher: Dispatcher,
-    tasks: Tasks,
+    parts: Parts,
     template: Arc<ModelSpec>,
     ends: Ends,
     roll: Roll,
+    counted: Counted,
     /// Visits, and looks after workers that are in doubt.
     errands: JoinSet<Found>,
     /// The visits among them that are under way.
@@ -81,20 +92,13 @@ pub struct ProxyService {
 }
 
 impl ProxyService {
-    pub(crate) fn new(
-        fleet: Fleet,
-        dispatcher: Dispatcher,
-        tasks: Tasks,
-        template: ModelSpec,
-        ends: Ends,
-    ) -> Self {
+    pub(crate) fn new(parts: Parts, template: ModelSpec, ends: Ends) -> Self {
         Self {
-            fleet,
-            dispatcher,
-            tasks,
+            parts,
             template: Arc::new(template),
             ends,
             roll: Roll::default(),
+            counted: Counted::default(),
             errands: JoinSet::new(),
             visits: Vec::new(),
             models: BTreeSet::new(),
@@ -138,8 +142,9 @@ impl ProxyService {
         }
     }
 
-    fn beat(&mut self, worker: Announced) -> Result<Registered, Fault> {
+    fn beat(&mut self, mut worker: Announced) -> Result<Registered, Fault> {
         let (id, model) = (worker.id.clone(), worker.model.clone());
+        let usage = mem::take(&mut worker.usage);
         self.open(&model)?;
         let now = Instant::now();
         let steps = self.roll.beat(worker, now).map_err(|_full| {
@@ -151,14 +156,27 @@ impl ProxyService {
         if !is_known {
             self.changed();
         }
+        self.show(&id);
+        for used in usage.iter().filter_map(|record| self.counted.count(record)) {
+            self.parts.metrics.used(&model, used);
+        }
         let silence = self.roll.silent_at(&id).map(|at| at.saturating_duration_since(now));
         let silence_ms_max = silence.and_then(|left| left.as_millis().try_into().ok()).unwrap_or(0);
         Ok(Registered { id, model, silence_ms_max })
     }
 
+    /// Shows what a replica says of itself; the older package says nothing.
+    fn show(&self, id: &str) {
+        if let Some((replica, worker)) = self.roll.serving(id)
+            && (worker.load.is_some() || !worker.metrics.is_empty())
+        {
+            self.parts.metrics.worker_told(&worker.model, replica, worker.load, &worker.metrics);
+        }
+    }
+
     /// Makes the model of a worker callable, if it is not yet.
     fn open(&mut self, model: &ModelName) -> Result<(), Fault> {
-        if let Some(view) = self.fleet.view(model) {
+        if let Some(view) = self.parts.fleet.view(model) {
             if view.spec.kind == ModelKind::Ieops {
                 return Ok(());
             }
@@ -169,9 +187,9 @@ impl ProxyService {
             return Err(Fault::new(ErrorCode::InvalidRequest, detail));
         }
         tracing::info!(%model, "a worker registered for a model that is new here");
-        self.fleet.add_model(model, self.template.clone());
-        self.dispatcher.add_model(model);
-        self.tasks.model_opened(model);
+        self.parts.fleet.add_model(model, self.template.clone());
+        self.parts.dispatcher.add_model(model);
+        self.parts.tasks.model_opened(model);
         Ok(())
     }
 
@@ -179,9 +197,9 @@ impl ProxyService {
         for step in steps {
             match step {
                 Step::Visit { id, visit, address } => self.visit(id, visit, address),
-                Step::Adjust { worker, offer } => self.fleet.adjust(worker, &offer),
-                Step::Dismiss { worker, is_farewell: true } => self.fleet.leave(worker),
-                Step::Dismiss { worker, is_farewell: false } => self.fleet.lost(worker),
+                Step::Adjust { worker, offer } => self.parts.fleet.adjust(worker, &offer),
+                Step::Dismiss { worker, is_farewell: true } => self.parts.fleet.leave(worker),
+                Step::Dismiss { worker, is_farewell: false } => self.parts.fleet.lost(worker),
             }
         }
     }
@@ -206,10 +224,10 @@ impl ProxyService {
         }
         let present: BTreeSet<_> = roll.workers().map(|worker| worker.model.clone()).collect();
         for model in self.models.difference(&present) {
-            self.fleet.set_availability(model, nobody());
+            self.parts.fleet.set_availability(model, nobody());
         }
         for model in &present {
-            self.fleet.set_availability(model, Availability::Starting);
+            self.parts.fleet.set_availability(model, Availability::Starting);
         }
         self.models.extend(present);
     }
@@ -222,9 +240,11 @@ impl ProxyService {
                 let description = routes::description(&model, offer.capacity, routes);
                 let named = (id.clone(), visit);
                 let endpoint = RegisteredEndpoint::new(address, named, self.ends.commands.clone());
-                let replica = self.fleet.enlist(&model, description, &offer, Arc::new(endpoint));
+                let replica =
+                    self.parts.fleet.enlist(&model, description, &offer, Arc::new(endpoint));
                 tracing::info!(%model, %id, worker = %replica, "a registered worker serves");
                 self.roll.serves(&id, replica);
+                self.show(&id);
                 self.visits.retain(|(_, under_way, _)| *under_way != visit);
             }
             Found::Gone { id, visit } => {

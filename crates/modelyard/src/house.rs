@@ -129,7 +129,7 @@ impl House {
         let (control, control_service) =
             Control::new(control_settings, Arc::new(local), fleet.clone(), metrics.clone());
         let (proxy, proxy_service) =
-            ieops_room::proxy(&settings, &fleet, &dispatcher, &tasks).unzip();
+            ieops_room::proxy(&settings, &fleet, &dispatcher, &tasks, &metrics).unzip();
         let gateway = Gateway::new(Inner {
             dispatcher: dispatcher.clone(),
             fleet: fleet.clone(),

@@ -5,6 +5,7 @@ use fleet::Fleet;
 use gateway::{Gateway, Server};
 use ieops::{Proxy, ProxyService};
 use tasks::Tasks;
+use telemetry::Metrics;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -19,10 +20,12 @@ pub(crate) fn proxy(
     fleet: &Fleet,
     dispatcher: &Dispatcher,
     tasks: &Tasks,
+    metrics: &Metrics,
 ) -> Option<(Proxy, ProxyService)> {
     settings.ieops_socket.as_ref()?;
     let template = config::ieops_model(settings.workers.default_max_concurrency);
-    Some(Proxy::new(fleet.clone(), dispatcher.clone(), tasks.clone(), template))
+    let (fleet, dispatcher) = (fleet.clone(), dispatcher.clone());
+    Some(Proxy::new(fleet, dispatcher, tasks.clone(), metrics.clone(), template))
 }
 
 /// Opens its door.

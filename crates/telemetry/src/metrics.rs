@@ -9,6 +9,8 @@ mod family;
 mod instruments;
 mod model;
 mod process;
+mod registered;
+mod sample;
 
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
@@ -22,12 +24,14 @@ use self::{
     family::{CounterFamily, Registrar},
     model::ModelFamilies,
     process::ProcessCollector,
+    registered::Registered,
 };
 use crate::names;
 
 pub use self::{
     instruments::{Count, Held, Level, Times},
     model::{Breaker, ModelMetrics, Outcome, ReplicaState},
+    registered::Usage,
 };
 
 /// The media type of [`Metrics::encode`].
@@ -48,6 +52,7 @@ struct Shared {
     store: family::TimesFamily<1>,
     log_lines_dropped: Count,
     engines: Engines,
+    registered: Registered,
 }
 
 impl Metrics {
@@ -61,6 +66,8 @@ impl Metrics {
         let models = ModelFamilies::register(&mut registrar);
         let engines = Engines::default();
         registrar.collector(engines.clone());
+        let registered = Registered::default();
+        registrar.collector(registered.clone());
         let http_requests = registrar.counters(&names::HTTP_REQUESTS);
         let http_connections = registrar.gauge(&names::HTTP_CONNECTIONS);
         let store = registrar.times(&names::STORE_DURATION);
@@ -75,6 +82,7 @@ impl Metrics {
             store,
             log_lines_dropped,
             engines,
+            registered,
         }))
     }
 
@@ -116,14 +124,35 @@ impl Metrics {
         self.0.log_lines_dropped.clone()
     }
 
-    /// The engine of a worker told how it does. Shown until [`Self::engine_gone`].
+    /// The engine of a worker told how it does. Shown until [`Self::worker_gone`].
     pub fn engine(&self, model: &ModelName, worker: WorkerId, stats: EngineStats) {
         self.0.engines.set(model, worker, stats);
     }
 
-    /// A worker is gone, and its engine, if it had one, with it.
-    pub fn engine_gone(&self, worker: WorkerId) {
+    /// A worker that registered by a protocol of its own told how it does. Shown until
+    /// [`Self::worker_gone`].
+    ///
+    /// - `load`: calls that it holds, as a share of its places.
+    /// - `lines`: its own numbers in the Prometheus text format; what cannot be read is left out.
+    pub fn worker_told(
+        &self,
+        model: &ModelName,
+        worker: WorkerId,
+        load: Option<f64>,
+        lines: &[String],
+    ) {
+        self.0.registered.set(model, worker, load, lines);
+    }
+
+    /// A worker that registered by a protocol of its own told what was used.
+    pub fn used(&self, model: &ModelName, usage: Usage) {
+        self.0.registered.used(model, usage);
+    }
+
+    /// A worker is gone, and what it told of itself with it.
+    pub fn worker_gone(&self, worker: WorkerId) {
         self.0.engines.remove(worker);
+        self.0.registered.remove(worker);
     }
 
     /// Everything in the OpenMetrics text format, of the media type [`CONTENT_TYPE`].

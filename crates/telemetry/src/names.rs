@@ -110,6 +110,12 @@ names! {
         "Time from the arrival of a request in the engine to its first token";
     ENGINE_INTER_TOKEN Histogram "modelyard_engine_inter_token_latency_seconds" ["model" "replica"]
         "Time from one token of a sequence to the next";
+    WORKER_LOAD Gauge "modelyard_worker_load" ["model" "replica"]
+        "Calls that a registered worker says it holds, as a share of its places; above 1 if some wait there";
+    USAGE_REQUESTS Counter "modelyard_usage_requests" ["model"]
+        "Requests of which registered workers told what they used";
+    USAGE_TOKENS Counter "modelyard_usage_tokens" ["model" "kind"]
+        "Tokens that registered workers told of; kind is prompt, completion, or reasoning, which is a part of completion";
     HTTP_REQUESTS Counter "modelyard_http_requests" ["route" "status"]
         "Answered requests by route template and HTTP status";
     HTTP_CONNECTIONS Gauge "modelyard_http_open_connections" []
@@ -148,5 +154,11 @@ pub fn page() -> String {
             name.help
         );
     }
+    page.push_str(
+        "\n## Numbers of workers\n\n\
+         A worker that [registers by itself](ieops.md) may tell numbers of its own. They are shown under their own names, of \
+         the\nkind `unknown`, with the labels `model` and `replica` before the worker's; at most 512 of each worker, and none \
+         whose name\nbegins with `modelyard_` or `process_`. They are as old as its last beat, and go when it does.\n",
+    );
     page
 }

@@ -17,6 +17,7 @@ fn worker(id: &str, socket: &str) -> Announced {
         offer,
         load: None,
         metrics: Vec::new(),
+        usage: Vec::new(),
     }
 }
 

@@ -42,6 +42,10 @@ pub(super) fn lines(config: &ConfigToml, tree: &Tree, shown: Shown) -> String {
         {
             continue;
         }
+        // A section of which nothing is set, and which has no defaults.
+        if key.keys().len() == 1 && leaf.value.as_table().is_some_and(Table::is_empty) {
+            continue;
+        }
         let source = if given { tree.source(key) } else { None };
         let source = source.map_or_else(|| "default".to_owned(), ToString::to_string);
         let assignment = format!("{key} = {}", masked(key, &leaf.value));

@@ -6,7 +6,7 @@ use api::{
     task::TaskState,
     worker::{Distribution, EngineStats},
 };
-use telemetry::{Breaker, Metrics, Outcome, ReplicaState, names};
+use telemetry::{Breaker, Metrics, Outcome, ReplicaState, metrics::Usage, names};
 use types::{ErrorCode, WorkerId};
 use uuid::Uuid;
 
@@ -133,8 +133,42 @@ fn an_engine_is_shown_as_it_told_of_itself_last_until_its_worker_is_gone() {
     ];
     shows(&metrics, &lines.each_ref().map(String::as_str));
 
-    metrics.engine_gone(worker);
+    metrics.worker_gone(worker);
     assert!(!metrics.encode().contains("modelyard_engine"));
+}
+
+#[test]
+fn a_registered_worker_is_shown_with_its_own_numbers_until_it_is_gone() {
+    let metrics = Metrics::new("test");
+    let model = "far".parse().unwrap();
+    let [one, two] = [1, 2].map(|id| WorkerId::new(Uuid::from_u128(id)));
+    let lines = ["# TYPE seen counter", r#"seen_total{kind="a"} 3"#, "modelyard_uptime_seconds 1"];
+    metrics.worker_told(&model, one, Some(0.25), &lines.map(str::to_owned));
+    metrics.worker_told(&model, two, None, &["seen_total 1".to_owned(), "nonsense".to_owned()]);
+    let usage = Usage { requests: 1, prompt_tokens: 7, completion_tokens: 5, reasoning_tokens: 2 };
+    metrics.used(&model, usage);
+    metrics.used(&model, usage);
+    shows(
+        &metrics,
+        &[
+            &format!(r#"modelyard_worker_load{{model="far",replica="{one}"}} 0.25"#),
+            &format!(r#"seen_total{{model="far",replica="{one}",kind="a"}} 3.0"#),
+            &format!(r#"seen_total{{model="far",replica="{two}"}} 1.0"#),
+            r#"modelyard_usage_requests_total{model="far"} 2"#,
+            r#"modelyard_usage_tokens_total{model="far",kind="prompt"} 14"#,
+            r#"modelyard_usage_tokens_total{model="far",kind="reasoning"} 4"#,
+        ],
+    );
+    let text = metrics.encode();
+    assert_eq!(text.matches("# TYPE seen_total unknown").count(), 1, "{text}");
+    assert_eq!(text.matches("\nmodelyard_uptime_seconds ").count(), 1, "ours alone");
+    assert!(text.ends_with("# EOF\n"));
+
+    metrics.worker_gone(one);
+    metrics.worker_gone(two);
+    let text = metrics.encode();
+    assert!(!text.contains("seen") && !text.contains("worker_load"), "{text}");
+    assert!(text.contains("usage_tokens_total"), "what was used stays used");
 }
 
 #[test]
@@ -146,6 +180,9 @@ fn every_name_of_the_list_is_exposed_with_its_help_and_nothing_else_is() {
     metrics.store_operation("submit").observe(Duration::from_millis(1));
     let worker = WorkerId::new(Uuid::from_u128(7));
     metrics.engine(&"qwen".parse().unwrap(), worker, EngineStats::default());
+
+    metrics.worker_told(&"far".parse().unwrap(), worker, Some(0.5), &[]);
+    metrics.used(&"far".parse().unwrap(), Usage::default());
 
     let text = metrics.encode();
     let exposed: BTreeSet<&str> =

@@ -115,6 +115,31 @@ async fn what_a_worker_holds_of_others_takes_room() {
 }
 
 #[tokio::test]
+async fn what_a_worker_tells_of_itself_is_shown_and_what_it_used_is_counted_once() {
+    let yard = Yard::open(PROXY).await;
+    let guest = Guest::at(&yard, "one");
+    guest
+        .joins(&yard, json!({"load": 0.25, "metrics": ["# HELP x y", "seen{kind=\"a\"} 3"]}))
+        .await;
+    let text = yard.get("/metrics").send().await.text().await;
+    let line = |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap();
+    assert!(line("modelyard_worker_load{").ends_with(" 0.25"));
+    assert!(line("seen{model=\"guests\",replica=").ends_with("kind=\"a\"} 3.0"));
+
+    let used = json!({"usage_report": [
+        {"request_id": "r1", "prompt_tokens": 7, "completion_tokens": 5, "request_count": 1},
+    ]});
+    for _ in 0..2 {
+        register(&yard, &guest.beat(), used.clone()).await;
+    }
+    let tokens = "modelyard_usage_tokens_total{model=\"guests\",kind=\"prompt\"}";
+    assert_eq!(yard.metric(tokens).await, 7.0);
+    assert_eq!(yard.metric("modelyard_usage_requests_total{model=\"guests\"}").await, 1.0);
+    proxy(&yard, "/api/model/unregister", &json!({"id": "one"})).await;
+    assert!(!yard.get("/metrics").send().await.text().await.contains("seen{"));
+}
+
+#[tokio::test]
 async fn a_worker_that_died_is_dropped_and_its_calls_go_elsewhere() {
     let yard = Yard::open(PROXY).await;
     let (dead, alive) = (Guest::at(&yard, "dead"), Guest::at(&yard, "alive"));
