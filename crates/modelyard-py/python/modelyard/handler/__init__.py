@@ -11,6 +11,8 @@
 A file that was written for `gmi_ieops.handler` runs with this package instead.
 """
 
+from modelyard._websocket import WebSocket, WebSocketDisconnect
+
 from .errors import (
     HTTPException,
     InferenceError,
@@ -47,6 +49,8 @@ __all__ = [
     "Server",
     "ServerError",
     "UnifiedServer",
+    "WebSocket",
+    "WebSocketDisconnect",
     "format_error_response",
     "generate_trace_id",
 ]
