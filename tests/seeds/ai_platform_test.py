@@ -4,9 +4,12 @@ Its calls over TLS come with TLS.
 """
 
 import json
+import os
+import shutil
+import subprocess
 
 import pytest
-from harness import ROOT, serving
+from harness import PROGRAM, ROOT, free_port, serving
 from seeds.blocks import Blocks, shell
 
 BLOCKS = Blocks("ai_platform", "localhost:80")
@@ -68,3 +71,49 @@ def test_the_folder_that_model_path_names_answers(tmp_path):
         assert call(server, "chat.sh")["model"] == "demo"
         (result,) = call(server, "generate.sh")["results"]
         assert result["text"]
+
+
+# Stands where the scripts look for the program, and keeps it off the network of this machine.
+PROGRAM_OF_SCRIPTS = f"""#!/bin/bash
+exec {PROGRAM} "${{@/#0.0.0.0/127.0.0.1}}"
+"""
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A folder with the scripts, as a person has cloned it and built the program."""
+    shutil.copytree(ROOT / "scripts", tmp_path / "scripts")
+    program = tmp_path / "target/release/modelyard"
+    program.parent.mkdir(parents=True)
+    program.write_text(PROGRAM_OF_SCRIPTS)
+    program.chmod(0o755)
+    return tmp_path
+
+
+def test_the_scripts_start_and_stop_the_server(checkout):
+    port = free_port()
+
+    def typed(line: str) -> str:
+        done = subprocess.run(
+            ["bash", "-c", line],
+            cwd=checkout / "scripts",
+            env={**os.environ, "PORT": str(port), "MODELYARD_DATA_DIR": str(checkout / "data")},
+            # The server keeps what it was given; nobody waits for its end.
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    start, stop = ((BLOCKS.folder / name).read_text() for name in ("start.sh", "stop.sh"))
+    try:
+        assert f"ready at http://127.0.0.1:{port}" in typed(start)
+        health = json.loads(typed(BLOCKS.text("health.sh", port)))
+        assert health["checks"]["models"]["local-echo"]["status"] == "ready"
+    finally:
+        told = typed(stop)
+    assert "has stopped" in told
+    with pytest.raises(AssertionError):
+        typed(BLOCKS.text("health.sh", port))

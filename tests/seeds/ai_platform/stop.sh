@@ -1,0 +1,1 @@
+sh stop_ubuntu.sh
