@@ -49,7 +49,13 @@ where
     B::Error: Into<api::BoxError>,
 {
     let CallHead { call_id, deadline } = CallHead::read(request.headers(), route.timeout)?;
-    let attendance = admit(server, call_id)?.on(last_word);
+    let attendance = match admit(server, call_id) {
+        Ok(attendance) => attendance.on(last_word),
+        Err(refusal) => {
+            request_body::hear_out(request.into_body()).await;
+            return Err(refusal);
+        }
+    };
     let incoming = Arrival { request, deadline, running: attendance.running().clone() };
     let work = AssertUnwindSafe(incoming.work(handler, server.body_bytes_max)).catch_unwind();
     let end = tokio::select! {

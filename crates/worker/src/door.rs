@@ -6,7 +6,7 @@ use types::{ErrorCode, Fault};
 
 use crate::{
     answer_body::AnswerBody, call, connection::Connection, control, handler::Service,
-    refusal::Refusal, routes::Found, upgrade,
+    refusal::Refusal, request_body::hear_out, routes::Found, upgrade,
 };
 
 type Received = Request<hyper::body::Incoming>;
@@ -80,10 +80,18 @@ async fn enter(
                 Service::Socket(handler) => upgrade::accept(connection, handler, request).await,
             }
         }
-        Found::OtherMethods(allow) => Err(Refusal::Method { allow: allow.clone() }),
+        Found::OtherMethods(allow) => {
+            let allow = allow.clone();
+            hear_out(request.into_body()).await;
+            Err(Refusal::Method { allow })
+        }
         Found::Nothing => match &server.surface {
             None => control::answer(server, &request).map(|r| r.map(AnswerBody::whole)),
-            Some(surface) => Err(control::nothing_at(surface, request.uri().path())),
+            Some(surface) => {
+                let refusal = control::nothing_at(surface, request.uri().path());
+                hear_out(request.into_body()).await;
+                Err(refusal)
+            }
         },
     }
 }

@@ -1,10 +1,14 @@
 //! Workers that look like another kind of server, and paths with parameters.
 
-use std::{fs, os::unix::fs::PermissionsExt, sync::Arc};
+use std::{fs, os::unix::fs::PermissionsExt, sync::Arc, time::Duration};
 
-use api::Body;
+use api::{Body, worker::Address};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::UnixStream,
+};
 use types::Fault;
 use worker::{
     Cors, Incoming, Page, ParamKind, Route, RouteKind, Socket, Surface, Worker, WorkerBuilder,
@@ -13,7 +17,7 @@ use worker::{
 use crate::support::{
     client::request_to,
     handlers::{Gate, ok},
-    one_route, post, start,
+    one_route, post, soon, start,
 };
 
 fn plain_failure(fault: &Fault) -> Response<Body> {
@@ -238,4 +242,27 @@ async fn a_socket_in_the_file_system_has_the_mode_that_was_asked_for() {
 
 fn star() -> HeaderValue {
     HeaderValue::from_static("*")
+}
+
+#[tokio::test]
+async fn a_client_that_is_refused_while_it_writes_hears_the_answer() {
+    let worker = start(one_route(ok).surface(surface())).await;
+    let Address::Unix(path) = &worker.address else { panic!("a worker of a test has a socket") };
+    let mut stream = UnixStream::connect(path).await.unwrap();
+    stream
+        .write_all(b"POST /nowhere HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\n")
+        .await
+        .unwrap();
+    // The worker has the head, and knows its answer, before the body comes.
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    stream.write_all(b"late").await.unwrap();
+    let mut head = [0; 12];
+    soon(stream.read_exact(&mut head)).await.unwrap();
+    assert_eq!(&head, b"HTTP/1.1 404");
+    // The connection is good for another request.
+    stream.write_all(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let mut text = Vec::new();
+    while !text.ends_with(b"fine") {
+        text.push(soon(stream.read_u8()).await.unwrap());
+    }
 }
