@@ -12,6 +12,7 @@ A file that was written for `gmi_ieops.handler` runs with this package instead.
 """
 
 from modelyard._websocket import WebSocket, WebSocketDisconnect
+from modelyard.config import env
 
 from .errors import (
     HTTPException,
@@ -32,6 +33,10 @@ from .routing import (
 )
 from .server import BaseServer, Server, UnifiedServer
 from .trace import generate_trace_id
+
+if env.storage.nfs_server:
+    # Handlers may `open("gmifs://...")` without importing the storage themselves.
+    import modelyard.storage  # noqa: F401
 
 __all__ = [
     "SERVER_CODE_ERROR",

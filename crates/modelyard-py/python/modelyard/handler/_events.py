@@ -27,17 +27,19 @@ _ITEMS_MAX = 32
 class HandlerLoop(EventLoop):
     """Runs the asynchronous handlers on the loop of the thread that serves."""
 
-    def __init__(self, server: Server, routes: Sequence[Running]) -> None:
+    def __init__(self, server: Server, routes: Sequence[Any]) -> None:
         # For synchronous handlers of WebSockets; it has no thread before it needs one.
         threads_max = max(1, env.model.concurrency)
-        self._socket_threads = ThreadPoolExecutor(threads_max, "modelyard-socket")
+        self.socket_threads = ThreadPoolExecutor(threads_max, "modelyard-socket")
         super().__init__(server, cast("list[Route]", routes))
 
     def _beginning(self, route: Any) -> Callable[[Any], None]:
+        if not isinstance(route, Running):
+            return cast("Callable[[Any], None]", route.beginning(self))
         if route.is_socket:
-            run = runner(route.handler, self._socket_threads)
+            run = runner(route.handler, self.socket_threads)
             return lambda core: self.sockets.begin(core, run)
-        serve = self._serving(route)
+        serve = self.serving(events=route.events, shape=route.shape)
         handler = route.handler
 
         def begin(call: Call) -> None:
@@ -46,10 +48,18 @@ class HandlerLoop(EventLoop):
 
         return begin
 
-    def _serving(self, route: Running) -> Callable[[Any, Call], Coroutine[Any, Any, None]]:
-        if route.events:
+    def begin(self, call: Call, serve: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Start what serves a call, unless it was taken back."""
+        if call.begin():
+            self._start(serve(), [call.key])
+
+    def serving(
+        self, *, events: bool, shape: Shape
+    ) -> Callable[[Any, Any], Coroutine[Any, Any, None]]:
+        """What serves the calls of asynchronous code of that shape."""
+        if events:
             return self._send_events
-        return self._collect if route.shape is Shape.ASYNC_GENERATOR else self._answer
+        return self._collect if shape is Shape.ASYNC_GENERATOR else self._answer
 
     def adopt(self, call: Call, result: Any, *, events: bool) -> None:
         """Go on, from a thread, with what only a loop can: await, iterate, send in pieces."""

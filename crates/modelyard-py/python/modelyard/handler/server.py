@@ -8,8 +8,9 @@ import json
 import logging
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
 
 from modelyard._core import Server as Core
 from modelyard.config import env
@@ -20,6 +21,9 @@ from .listening import place, socket_mode
 from .pages import Page, pages
 from .routing import RouterConfig, RouterGroupConfig, resolve
 from .running import Running
+
+if TYPE_CHECKING:
+    from .asgi import Bridge
 
 LifecycleHook = Callable[[], Any]
 """A function without arguments, asynchronous or not."""
@@ -86,8 +90,33 @@ class Server(BaseServer):
         self._capacity, self._body_bytes_max = capacity, body_bytes_max
         self._core: Core | None = None
         self._asked_to_end = False
+        self._bridge: Bridge | None = None
         self.registration: dict[str, Any] | None = None
         """How the server makes itself known to a proxy; `None` to stay unknown."""
+
+    @property
+    def app(self) -> Any:
+        """A FastAPI application of this server: what it takes is served beside our routes.
+
+        Raises `ImportError` if FastAPI is not installed.
+        """
+        if self._bridge is None:
+            from .asgi import Bridge
+
+            self._bridge = Bridge(self.app_name, self._known_paths)
+        return self._bridge.app
+
+    def add_middleware(self, middleware: Any, *arguments: Any, **options: Any) -> None:
+        """Have every call pass an ASGI middleware: a class that is called with the application
+        and the options.
+
+        Bodies of requests reach it whole. Our handlers see the request as it came, whatever a
+        middleware makes of it. Raises `ImportError` if FastAPI is not installed.
+        """
+        self.app.add_middleware(middleware, *arguments, **options)
+
+    def _known_paths(self) -> set[str]:
+        return {running.route.path for running in self.routes}
 
     @property
     def address(self) -> str | None:
@@ -112,7 +141,8 @@ class Server(BaseServer):
         """
         await _run(self._on_startup)
         try:
-            await self._serve()
+            async with self._bridge.lifespan() if self._bridge else nullcontext():
+                await self._serve()
         finally:
             try:
                 await _run(self._on_shutdown)
@@ -121,10 +151,11 @@ class Server(BaseServer):
 
     async def _serve(self) -> None:
         lanes = max(1, env.model.concurrency)
-        self._core = core = Core.of_handlers(json.dumps(self._plan(lanes)))
-        events = HandlerLoop(core, self.routes)
-        threads = [HandlerLane(core, index, self.routes, events) for index in range(lanes)]
-        if all(route.is_async for route in self.routes):
+        routes = self._bridge.routes(self.routes) if self._bridge else self.routes
+        self._core = core = Core.of_handlers(json.dumps(self._plan(lanes, routes)))
+        events = HandlerLoop(core, routes)
+        threads = [HandlerLane(core, index, routes, events) for index in range(lanes)]
+        if all(route.is_async for route in routes):
             threads = []
         for thread in threads:
             thread.start()
@@ -146,9 +177,10 @@ class Server(BaseServer):
             self.shutdown()
 
     def _pages(self) -> list[Page]:
-        return pages(self.app_name, [running.route for running in self.routes])
+        own = pages(self.app_name, [running.route for running in self.routes])
+        return self._bridge.pages(own) if self._bridge else own
 
-    def _plan(self, lanes: int) -> dict[str, Any]:
+    def _plan(self, lanes: int, routes: Sequence[Any]) -> dict[str, Any]:
         """The server as the HTTP side wants to know it."""
         return {
             "name": re.sub(r"[^A-Za-z0-9_.:@-]", "-", self.app_name) or "ieops",
@@ -160,7 +192,7 @@ class Server(BaseServer):
             "lanes": lanes,
             "cors": self._cors,
             "pages": [page.declared() for page in self._pages()],
-            "routes": [route.declared() for route in self.routes],
+            "routes": [route.declared() for route in routes],
             "registration": self.registration,
         }
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from modelyard._asgi import AsgiSocket
+from modelyard._asgi import AsgiSocket, Receive, Send
 from modelyard._core import GONE, PARKED, ROOM, NotSerializable, Socket
 from modelyard._sockets import Channel, Run
 from modelyard._websocket import WebSocket, WebSocketDisconnect
@@ -82,6 +82,23 @@ def runner(handler: Callable[..., Any], threads: ThreadPoolExecutor) -> Run:
         return _conversation(functools.partial(_give_all, handler))
     blocking = _blocking_all if shape is Shape.GENERATOR else _blocking
     return _conversation(functools.partial(_on_thread, threads, blocking, handler))
+
+
+def inside(
+    handler: Callable[..., Any], threads: ThreadPoolExecutor
+) -> Callable[[Channel, Any, Receive, Send], Coroutine[Any, Any, None]]:
+    """As `runner`, for a handler inside of an ASGI application."""
+    run, wanted = runner(handler, threads), socket_class(handler)
+
+    async def live(channel: Channel, scope: Any, receive: Receive, send: Send) -> None:
+        if wanted is None:
+            channel.core.accept(None, [])
+        elif wanted is not WebSocket:
+            await handler(wanted(scope, receive, send))
+            return
+        await run(channel)
+
+    return live
 
 
 def _raw(handler: Callable[..., Any], wanted: type) -> Run:
