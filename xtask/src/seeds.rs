@@ -8,7 +8,7 @@ mod written;
 
 use self::{
     count::Count,
-    page::{Document, Proof},
+    page::{Document, Finding, Proof},
     written::Written,
 };
 use crate::repo::Repo;
@@ -24,11 +24,11 @@ pub(crate) fn check(repo: &Repo) -> anyhow::Result<(Count, Vec<String>)> {
         found.extend(missing_tests(document, &written));
     }
     if documents.is_empty() {
-        found.push(format!("{PAGE} has no table of a document"));
+        found.push(Finding { at: 1, what: "has no table of a document".into() });
     }
-    found.sort_by_key(|sentence| line_of(sentence));
-    let found = found.into_iter().map(|sentence| format!("{PAGE}:{sentence}")).collect();
-    Ok((Count::of(&documents), found))
+    found.sort();
+    let sentence = |Finding { at, what }| format!("{PAGE}:{at} {what}");
+    Ok((Count::of(&documents), found.into_iter().map(sentence).collect()))
 }
 
 /// Every breach in this checkout, as sentences; the counts are printed beside them.
@@ -41,20 +41,15 @@ pub(crate) fn violations_of(repo: &Repo) -> anyhow::Result<Vec<String>> {
 fn missing_tests<'a>(
     document: &'a Document,
     written: &'a Written,
-) -> impl Iterator<Item = String> + 'a {
+) -> impl Iterator<Item = Finding> + 'a {
     let named = document.rows.iter().flat_map(|row| match &row.proof {
         Proof::Tests(tests) => tests.iter().map(|test| (row.at, test)).collect(),
         Proof::Later(_) | Proof::NotTaken => Vec::new(),
     });
-    named
-        .filter(|(_, test)| !written.has(test))
-        .map(|(at, test)| format!("{at} names the test `{test}`, which nobody has written"))
-}
-
-/// Sentences begin with the line of the page that they are about.
-fn line_of(sentence: &str) -> usize {
-    let digits: String = sentence.chars().take_while(char::is_ascii_digit).collect();
-    digits.parse().unwrap_or(0)
+    named.filter(|(_, test)| !written.has(test)).map(|(at, test)| Finding {
+        at,
+        what: format!("names the test `{test}`, which nobody has written"),
+    })
 }
 
 #[cfg(test)]

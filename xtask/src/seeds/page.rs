@@ -23,6 +23,15 @@ pub(super) const MILESTONES: [&str; 15] = [
 
 const COLUMNS: usize = 4;
 
+/// Something that does not hold.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Finding {
+    /// The line of the page.
+    pub(super) at: usize,
+    /// The rest of a sentence that begins with that line.
+    pub(super) what: String,
+}
+
 /// One document and what became of its lines.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Document {
@@ -60,33 +69,27 @@ pub(super) enum Proof {
 
 impl Document {
     /// Lines of the document that no row speaks of, and rows that speak of lines beyond its end.
-    pub(super) fn gaps(&self) -> Vec<String> {
-        let placed = |line: &usize| self.rows.iter().any(|row| row.lines.contains(line));
-        let open: Vec<_> = (1..=self.lines).filter(|line| !placed(line)).collect();
-        let mut found: Vec<_> = open
-            .first()
-            .map(|first| {
-                let (at, name, count) = (self.at, &self.name, open.len());
-                format!("{at} leaves {count} lines of `{name}` without a row, the first is {first}")
-            })
-            .into_iter()
-            .collect();
-        let beyond = self.rows.iter().filter(|row| *row.lines.end() > self.lines);
-        found.extend(beyond.map(|row| {
-            format!(
-                "{} speaks of line {}, `{}` has {}",
-                row.at,
-                row.lines.end(),
-                self.name,
-                self.lines
-            )
-        }));
-        found
+    pub(super) fn gaps(&self) -> Vec<Finding> {
+        let Self { name, lines, at, rows } = self;
+        let open: Vec<_> =
+            (1..=*lines).filter(|line| !rows.iter().any(|row| row.lines.contains(line))).collect();
+        let gap = open.first().map(|first| Finding {
+            at: *at,
+            what: format!(
+                "leaves {} lines of `{name}` without a row, the first is {first}",
+                open.len()
+            ),
+        });
+        let beyond = rows.iter().filter(|row| row.lines.end() > lines).map(|row| Finding {
+            at: row.at,
+            what: format!("speaks of line {}, `{name}` has {lines}", row.lines.end()),
+        });
+        gap.into_iter().chain(beyond).collect()
     }
 }
 
-/// The documents of the page, and a sentence for each line that cannot be understood.
-pub(super) fn read(text: &str) -> (Vec<Document>, Vec<String>) {
+/// The documents of the page, and each line that cannot be understood.
+pub(super) fn read(text: &str) -> (Vec<Document>, Vec<Finding>) {
     let (mut documents, mut found) = (Vec::<Document>::new(), Vec::new());
     for (line, at) in text.lines().zip(1..) {
         if let Some(heading) = line.strip_prefix("## ") {
@@ -94,8 +97,10 @@ pub(super) fn read(text: &str) -> (Vec<Document>, Vec<String>) {
         } else if let Some(cells) = cells(line).filter(|cells| !is_head(cells)) {
             match (row(&cells, at), documents.last_mut()) {
                 (Ok(row), Some(document)) => document.rows.push(row),
-                (Ok(_), None) => found.push(format!("{at} stands above the first document")),
-                (Err(wrong), _) => found.push(format!("{at} {wrong}")),
+                (Ok(_), None) => {
+                    found.push(Finding { at, what: "stands above the first document".into() });
+                }
+                (Err(what), _) => found.push(Finding { at, what }),
             }
         }
     }

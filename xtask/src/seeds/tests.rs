@@ -7,7 +7,7 @@ const HEAD: &str =
     "## `small` (3 lines)\n\n| lines | it says | here | proof |\n|---|---|---|---|\n";
 
 const RUST: &str = "#[cfg(test)]\nmod tests {\n    #[tokio::test(start_paused = true)]\n    \
-                    async fn it_waits() {}\n    fn helper() {}\n}\n\
+                    async fn it_waits() {}\n    fn helper() {}\n    #[test]\n    #[ignore]\n    fn it_is_never_run() {}\n}\n\
                     proptest! {\n    #[test]\n    fn any_number_fits(n in 0..9) { assert!(n < 9); }\n}\n";
 const STORY: &str = "#[test]\nfn a_name_is_kept() {}\n";
 const PYTHON: &str = "def test_a_call():\n    def test_inner():\n        pass\n\n\nclass TestAll:\n    \
@@ -56,6 +56,7 @@ fn a_test_is_named_as_its_runner_prints_it() {
 fn what_is_no_test_proves_nothing() {
     for name in [
         "aa::b::c::tests::helper",
+        "aa::b::c::tests::it_is_never_run",
         "aa::it::gone",
         "bb::it::a_name_is_kept",
         "tests/x_test.py::test_inner",
