@@ -1,4 +1,4 @@
-"""Real workers of both versions of the package register with our gateway."""
+"""Real workers of both versions of the package, and ours, register with our gateway."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ from harness import READY_SECONDS_MAX, serving
 from ieops.yard import VERSIONS, process_of
 
 WORKER = Path(__file__).with_name("small_worker.py")
-WORKERS = VERSIONS
+WORKERS = (*VERSIONS, "ours")
 
 
 @pytest.fixture(scope="module")

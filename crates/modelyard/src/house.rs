@@ -28,7 +28,7 @@ use uuid::Uuid;
 use crate::{
     VERSION,
     config::{Settings, SyncCalls, WebhooksSettings},
-    ieops_room,
+    ieops_room::{self, IeopsRoom},
     listen::{self, Door, ListenError, SocketFile},
     run_dir::RunDir,
     signals::Stop,
@@ -95,7 +95,7 @@ struct House {
     drain: CancellationToken,
     public: Server,
     internal: Server,
-    ieops: Option<Server>,
+    ieops: Option<IeopsRoom>,
     tasks: JoinHandle<()>,
     batches: JoinHandle<()>,
     control: JoinHandle<()>,
@@ -110,7 +110,7 @@ struct House {
 
 impl House {
     async fn build(start: Start) -> Result<Self, HouseError> {
-        let Start { settings, mut doors, metrics, stop } = start;
+        let Start { settings, doors, metrics, stop } = start;
         let run_dir = RunDir::create().map_err(|e| system("make a directory for sockets", e))?;
         let configured = settings.server.internal_listen.as_ref();
         let (internal_door, address) = listen::open_internal(configured, &run_dir).await?;
@@ -129,7 +129,7 @@ impl House {
         let (control, control_service) =
             Control::new(control_settings, Arc::new(local), fleet.clone(), metrics.clone());
         let (proxy, proxy_service) =
-            ieops_room::proxy(&settings, &fleet, &dispatcher, &tasks, &metrics).unzip();
+            ieops_room::furnish(&settings, &fleet, &dispatcher, &tasks, &metrics)?.unzip();
         let gateway = Gateway::new(Inner {
             dispatcher: dispatcher.clone(),
             fleet: fleet.clone(),
@@ -154,20 +154,14 @@ impl House {
         internal.listen(internal_door.listener);
         let opener = Opener { fleet, dispatcher, control };
         opener.open_all(&settings, &tasks).await;
-        if let Some(service) = proxy_service {
-            loops.spawn(service.run(end.clone()));
-        }
-        let ieops = ieops_room::open(&settings, &gateway, &end)?;
+        let ieops = ieops_room::open(proxy_service, &gateway, &loops, &end)?;
         let public = Server::public(gateway, stop.drain.clone(), settings.server.drain)
             .map_err(|error| system("start a thread", error))?;
-        let mut held = Vec::new();
-        for door in doors.drain(..) {
+        let files = doors.into_iter().filter_map(|door| {
             public.listen(door.listener);
-            held.extend(door.file);
-        }
-        held.extend(internal_door.file);
-        let (ieops, ieops_file) = ieops.unzip();
-        held.extend(ieops_file.flatten());
+            door.file
+        });
+        let held = files.chain(internal_door.file).collect();
         let tasks_stop = stop.drain.clone();
         let tasks = tokio::spawn(async move { tasks.run(tasks_stop).await });
         let batches_stop = stop.drain.clone();
