@@ -45,6 +45,8 @@ def _agree(version, name, theirs, ours):
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("request_", REQUESTS, ids=lambda request: request.name)
 def test_a_request_is_answered_alike(answers, request_, version):
+    if request_.since > version:
+        pytest.skip(f"gmi-ieops {version} does not know what this is about")
     theirs = answers(version, request_, _request)
     ours = answers("ours", request_, _request)
     _agree(version, request_.name, theirs, ours)
@@ -54,7 +56,7 @@ def test_a_request_is_answered_alike(answers, request_, version):
 @pytest.mark.parametrize("talk", TALKS, ids=lambda talk: talk.name)
 def test_a_conversation_goes_alike(answers, talk, version):
     if talk.since > version:
-        pytest.skip(f"gmi-ieops {version} has no such routes")
+        pytest.skip(f"gmi-ieops {version} does not know what this is about")
     _agree(version, talk.name, answers(version, talk, converse), answers("ours", talk, converse))
 
 

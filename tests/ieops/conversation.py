@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Request:
-    """One HTTP request. A body that is no bytes goes as JSON."""
+    """One HTTP request. A body that is no bytes goes as JSON; `since` is as for a `Talk`."""
 
     name: str
     method: str
     path: str
     body: object = None
     headers: dict = field(default_factory=dict)
+    since: str = "0.2.9"
 
     def content(self) -> bytes | None:
         if self.body is None or isinstance(self.body, bytes):
@@ -24,7 +25,7 @@ class Request:
 class Talk:
     """One conversation over a WebSocket: each message with the number of answers awaited.
 
-    `since` is the version of the reference that has such routes.
+    `since` is the version of the reference that first knows what this is about.
     """
 
     name: str
@@ -77,6 +78,62 @@ def _api():
     yield _post("answer nothing", "/v1/api/none", {})
 
 
+def _bodies():
+    echo = "/v1/api/echo"
+    yield _post("a byte order mark", echo, b'\xef\xbb\xbf{"x":1}')
+    yield _post("200 levels", echo, b'{"a":' * 190 + b"1" + b"}" * 190)
+    yield _post("500 levels", echo, b"[" * 500 + b"]" * 500)
+    yield _post("20,000 levels", echo, b"[" * 20_000 + b"]" * 20_000)
+    yield _post("an infinite number", echo, b'{"x":1e400}')
+    yield _post("small and large numbers", echo, b'{"x":1.0,"y":0.1,"z":1e16,"v":123456789.12345}')
+    yield _post("a very small number", echo, b'{"x":1e-7}')
+    yield _post("half a character", echo, b'{"x":"\\ud800"}')
+    yield _post("both halves of a character", echo, b'{"x":"\\ud83d\\ude00"}')
+    yield _post("the character 0", echo, b'{"x":"\\u0000"}')
+    yield _post("a line break in a text", echo, b'{"x":"a\nb"}')
+    yield _post("a comma too many", echo, b'{"x":1,}')
+    yield _post("something behind the object", echo, b'{"x":1} x')
+    yield _post("space around the object", echo, b'  {"x":1}\n')
+    yield _post("UTF-16", echo, '{"x":1}'.encode("utf-16"))
+    yield _post("an empty text", echo, b'""')
+    yield _post("only space", echo, b"   ")
+    yield _post("a field twice within", echo, b'{"a":{"b":1,"b":2}}')
+    yield _post("a field named payload", echo, b'{"payload":1}')
+    yield _post("2 MB", echo, b'{"x":"' + b"y" * 2_000_000 + b'"}')
+    yield _post("a coded body", echo, {"x": 1}, content_encoding="gzip")
+    yield _post("a part asked for", echo, {"x": 1}, range="bytes=0-1")
+    yield Request("a body with GET", "GET", "/v1/api/strings", {"x": 1})
+
+
+def _addresses():
+    echo = "/v1/api/echo"
+    for name in ("a%2Fb", "%C3%BC", "%FF", "a+b"):
+        path = f"/v1/api/items/{name}/parts/7"
+        yield Request(f"the parameter {name}", "POST", path, {}, since="0.5.8")
+    queries = (
+        "a=1+2",
+        "a=%FF",
+        "a=1;b=2",
+        "a",
+        "=1",
+        "",
+        "&&a=1&",
+        "payload=1",
+        "%E4%BD%A0=%E5%A5%BD",
+    )
+    for query in queries:
+        yield Request(f"the URL's ?{query}", "POST", f"{echo}?{query}", since="0.5.8")
+    yield _post("a path in capitals", "/V1/api/echo", {})
+    yield _post("a path with a dot", "/v1/api/./echo", {})
+    yield _post("a path with two dots", "/v1/api/x/../echo", {})
+    yield _post("a coded letter in a path", "/v1/api/%65cho", {})
+    yield _get("an empty path with two slashes", "/v1/models//")
+    yield _post("an empty path with the wrong method", "/v1/models", {})
+    for method in ("TRACE", "BREW", "HEAD", "OPTIONS"):
+        yield Request(f"{method} where POST is", method, echo)
+    yield Request("DELETE without a body", "DELETE", "/v1/api/verbs")
+
+
 def _generators():
     for route in ("collect", "collect-in-thread"):
         for number in (0, 1, 3):
@@ -127,6 +184,10 @@ def _routing():
         "access-control-request-headers": "x-own",
     }
     yield Request("CORS asked before", "OPTIONS", "/v1/api/echo", None, asked)
+    yield Request("CORS asked for nowhere", "OPTIONS", "/nothing", None, asked)
+    strange = {"origin": "http://a.example", "access-control-request-method": "BREW"}
+    yield Request("CORS asked for no method", "OPTIONS", "/v1/api/echo", None, strange)
+    yield _post("CORS with a cookie", "/v1/api/echo", {}, origin="http://a.example", cookie="a=b")
 
 
 def _streams():
@@ -141,6 +202,9 @@ def _streams():
     yield _get("sse with the wrong method", "/v1/sse/count")
     yield _post("sse ticks", "/v1/sse/ticks", {})
     yield _post("sse silent", "/v1/sse/silent", {})
+    yield _post("sse fails before it begins", "/v1/sse/count", {"n": "x"})
+    yield _post("sse not a number", "/v1/sse/function", b'{"x":NaN}')
+    yield Request("sse HEAD", "HEAD", "/v1/sse/get")
 
 
 def _talks():
@@ -165,6 +229,13 @@ def _talks():
     yield Talk("socket raises", "/ws/raises", (("{}", 1), ("{}", 1)))
     yield Talk("socket fails midway", "/ws/fails-midway", (("{}", 2), ("{}", 2)))
     yield Talk("socket without JSON", "/ws/no-json", (("{}", 1), ("{}", 1)))
+    odd = (('{"a":{"b":[1]}}', 1), ("[]", 1), (' {"x":1} ', 1), ('{"x":1}{"x":1}', 1))
+    yield Talk("socket of odd texts", "/ws/echo", odd)
+    yield Talk("socket not a number", "/ws/echo", (('{"x":NaN}', 1),))
+    yield Talk("socket of 1 MB", "/ws/echo", (('{"x":"' + "y" * 1_000_000 + '"}', 1),))
+    yield Talk("socket with a query", "/ws/echo?a=1", (("{}", 1),))
+    yield Talk("socket whose generator does not begin", "/ws/count", (('{"n":"x"}', 1),))
+    yield Talk("socket with a slash too many", "/ws/echo/", (("{}", 1),))
     yield Talk("socket of bytes", "/ws/echo", ((b"\x00\x01", 1),))
     yield Talk("raw socket", "/ws/raw", (("abc", 3),), since="0.5.8")
     yield Talk("socket at an unknown path", "/ws/nothing", ())
@@ -173,6 +244,8 @@ def _talks():
 
 REQUESTS = [
     *_api(),
+    *_bodies(),
+    *_addresses(),
     *_generators(),
     *_errors(),
     *_traces(),
