@@ -4,7 +4,7 @@
 //!
 //! 1. `server`, `crew`, `connection`: accept connections and serve each on one thread.
 //! 2. `door`: gives each request its id, an access line, its metrics, and renders what failed.
-//! 3. `routes`: the table of paths, and the busiest one, which goes past it.
+//! 3. `routes`: the table of paths, and the busiest one, which goes past it; `keys`: who may call.
 //! 4. `context`, `intake`: headers and body, parsed once; all validation ends here.
 //! 5. `invoke`, `passage`, `tasks`, …: one file per road; each asks `dispatch` or `tasks`.
 //! 6. `failure`: the one place where an error becomes an answer, or the `last_event` of a stream.
@@ -26,6 +26,7 @@ mod inference;
 mod intake;
 mod internal;
 mod invoke;
+mod keys;
 mod last_event;
 mod lingering;
 mod nowhere;
@@ -52,6 +53,7 @@ use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use types::ModelName;
 
+pub use keys::{Key, KeyDigest, KeyRing, digest};
 pub use server::{Listener, Server};
 
 /// What the doors open onto.
@@ -87,6 +89,8 @@ pub struct Inner {
     pub loading: watch::Receiver<BTreeSet<ModelName>>,
     /// Version of the program.
     pub version: &'static str,
+    /// Who may call.
+    pub keys: KeyRing,
     /// What an operator decides about the doors.
     pub settings: GatewaySettings,
 }

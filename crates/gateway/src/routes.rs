@@ -1,13 +1,14 @@
 //! The table of paths.
 
 use crate::{
-    Gateway, batches, catalog, files, health, inference, invoke, nowhere, openai, operations,
+    Gateway, batches, catalog, files, health, inference, invoke, keys, nowhere, openai, operations,
     passage, static_files,
     tasks::{self, bulk, dead_letters},
 };
 use axum::{
     Router,
     extract::{DefaultBodyLimit, Request},
+    middleware,
     response::{IntoResponse, Response},
     routing::{any, get, post},
 };
@@ -37,10 +38,13 @@ impl Routes {
     }
 
     /// Answers a request.
-    pub(crate) async fn answer(&self, request: Request) -> Response {
+    pub(crate) async fn answer(&self, mut request: Request) -> Response {
         if let Some(gateway) = &self.direct
             && let Some(model) = called(gateway, &request)
         {
+            if let Err(refused) = gateway.keys.admit(request.headers_mut()) {
+                return refused.into_response();
+            }
             return invoke::call(gateway, model, request).await.into_response();
         }
         let Ok(response) = self.table.clone().oneshot(request).await;
@@ -72,6 +76,26 @@ fn public_table(gateway: Gateway) -> Router {
 }
 
 fn ours(gateway: Gateway) -> Router {
+    with_key()
+        .route_layer(middleware::from_fn_with_state(gateway.clone(), keys::ask))
+        .merge(open())
+        .method_not_allowed_fallback(nowhere::method_not_allowed)
+        .with_state(gateway)
+}
+
+/// What everybody may ask: whether the server works, and how it is called.
+fn open() -> Router<Gateway> {
+    Router::new()
+        .route("/healthz", get(health::healthz))
+        .route("/health", get(health::ready))
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
+        .route("/openapi.json", get(operations::openapi_json))
+        .route("/docs", get(operations::docs))
+}
+
+/// What needs a key where there are keys.
+fn with_key() -> Router<Gateway> {
     Router::new()
         .route("/invoke/{model}", post(invoke::invoke))
         .route("/invoke/{model}/{*route}", any(passage::pass))
@@ -107,15 +131,7 @@ fn ours(gateway: Gateway) -> Router {
         .route("/v1/batches/{id}", get(batches::get))
         .route("/v1/batches/{id}/cancel", post(batches::cancel))
         .route("/generate", post(openai::chat))
-        .route("/healthz", get(health::healthz))
-        .route("/health", get(health::ready))
-        .route("/health/live", get(health::live))
-        .route("/health/ready", get(health::ready))
         .route("/metrics", get(operations::metrics))
-        .route("/openapi.json", get(operations::openapi_json))
-        .route("/docs", get(operations::docs))
-        .method_not_allowed_fallback(nowhere::method_not_allowed)
-        .with_state(gateway)
 }
 
 /// The template that a path belongs to: what metrics are kept by.

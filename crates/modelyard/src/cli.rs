@@ -6,6 +6,7 @@ mod bench;
 mod chat;
 mod client;
 mod dead;
+mod key;
 mod serve;
 mod store;
 
@@ -20,6 +21,7 @@ pub(crate) use self::{
     chat::ChatArgs,
     client::{CancelArgs, Connection, InvokeArgs, ListArgs, SubmitArgs, TaskCommand},
     dead::{DeadCommand, DeadFilter, DeadListArgs, HandleArgs},
+    key::{KeyCommand, KeyCreateArgs},
     serve::{CheckConfigArgs, ConfigArgs, ConfigFileArgs, ServeArgs},
     store::{ExportArgs, ImportArgs, StoreCommand},
 };
@@ -77,6 +79,19 @@ Examples:
   modelyard task list --model local-echo --state failed"
     )]
     Task(TaskCommand),
+    /// Make, list and revoke API keys.
+    ///
+    /// As soon as there is one, callers need one: `Authorization: Bearer sk-…`. `/health` stays open.
+    /// A server that runs takes changes over within a second.
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  modelyard key create alice --qps 10
+  modelyard key list
+  modelyard key revoke alice"
+    )]
+    Key(KeyCommand),
     /// Check, export and import the store of tasks.
     #[command(
         subcommand,

@@ -8,6 +8,7 @@ mod docs;
 mod doctor;
 mod down;
 mod invoke;
+mod key;
 mod logs;
 mod openapi;
 mod output;
@@ -54,6 +55,7 @@ pub(crate) fn run(command: Command, around: &Surroundings) -> Result<(), Failure
         Command::Invoke(args) => client_runtime()?.block_on(invoke::run(args)),
         Command::Chat(args) => client_runtime()?.block_on(chat::run(args)),
         Command::Task(command) => client_runtime()?.block_on(task::run(command)),
+        Command::Key(command) => key::run(&command, around),
         Command::Store(command) => store::run(&command, around),
         Command::Batch(command) => client_runtime()?.block_on(batch::run(command)),
         Command::Bench(command) => bench::run(&command, around),

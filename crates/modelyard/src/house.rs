@@ -29,6 +29,8 @@ use crate::{
     VERSION,
     config::{Settings, SyncCalls, WebhooksSettings},
     ieops_room::{self, IeopsRoom},
+    key_file::KeyFileError,
+    key_room::Keys,
     listen::{self, Door, ListenError, SocketFile},
     run_dir::RunDir,
     signals::Stop,
@@ -50,6 +52,9 @@ pub(crate) enum HouseError {
     /// The door for workers of the IEOPS SDK cannot be opened.
     #[error("cannot open the door at which workers register (ieops.socket)")]
     Ieops(#[source] ListenError),
+    /// It cannot be told who may call.
+    #[error("cannot read the API keys")]
+    Keys(#[from] KeyFileError),
     /// The system refuses something that is needed.
     #[error("cannot {what}")]
     System {
@@ -114,9 +119,6 @@ impl House {
         let run_dir = RunDir::create().map_err(|e| system("make a directory for sockets", e))?;
         let configured = settings.server.internal_listen.as_ref();
         let (internal_door, address) = listen::open_internal(configured, &run_dir).await?;
-        if configured.is_some() {
-            tracing::info!(%address, "listening for workers");
-        }
         let (end, control_stop) = (CancellationToken::new(), CancellationToken::new());
 
         let fleet = Fleet::new(fleet_settings(&settings), metrics.clone());
@@ -125,11 +127,12 @@ impl House {
         fleet.listen(Box::new(tasks.clone()));
         let (local, local_service) =
             Local::new().map_err(|error| system("prepare to start processes", error))?;
-        let control_settings = control_settings(&settings, run_dir.path(), address).await?;
+        let places = control_settings(&settings, run_dir.path(), address).await?;
         let (control, control_service) =
-            Control::new(control_settings, Arc::new(local), fleet.clone(), metrics.clone());
+            Control::new(places, Arc::new(local), fleet.clone(), metrics.clone());
         let (proxy, proxy_service) =
             ieops_room::furnish(&settings, &fleet, &dispatcher, &tasks, &metrics)?.unzip();
+        let keys = Keys::open(&settings)?;
         let gateway = Gateway::new(Inner {
             dispatcher: dispatcher.clone(),
             fleet: fleet.clone(),
@@ -139,6 +142,7 @@ impl House {
             metrics: metrics.clone(),
             started: SystemTime::now(),
             draining: stop.drain.clone(),
+            keys: keys.ring.clone(),
             loading: control.loading(),
             version: VERSION,
             settings: gateway_settings(&settings),
@@ -152,6 +156,7 @@ impl House {
         let internal = Server::internal(gateway.clone(), end.clone())
             .map_err(|error| system("start a thread", error))?;
         internal.listen(internal_door.listener);
+        loops.spawn(keys.watch(end.clone()));
         let opener = Opener { fleet, dispatcher, control };
         opener.open_all(&settings, &tasks).await;
         let ieops = ieops_room::open(proxy_service, &gateway, &loops, &end)?;
@@ -162,10 +167,7 @@ impl House {
             door.file
         });
         let held = files.chain(internal_door.file).collect();
-        let tasks_stop = stop.drain.clone();
-        let tasks = tokio::spawn(async move { tasks.run(tasks_stop).await });
-        let batches_stop = stop.drain.clone();
-        let batches = tokio::spawn(async move { batches.run(batches_stop).await });
+        let (tasks, batches) = begin(tasks, batches, &stop.drain);
         Ok(Self {
             drain: stop.drain,
             public,
@@ -266,6 +268,19 @@ async fn work(
     let tasks = Tasks::new(stores.tasks, dispatcher.clone(), metrics.clone(), task_settings);
     let batches = Batches::new(stores.documents, folder, tasks.clone(), batch_settings);
     Ok((tasks, batches))
+}
+
+/// Runs tasks and batches until `stop`, and then drains them.
+fn begin(
+    tasks: Tasks,
+    batches: Batches,
+    stop: &CancellationToken,
+) -> (JoinHandle<()>, JoinHandle<()>) {
+    let (tasks_stop, batches_stop) = (stop.clone(), stop.clone());
+    (
+        tokio::spawn(async move { tasks.run(tasks_stop).await }),
+        tokio::spawn(async move { batches.run(batches_stop).await }),
+    )
 }
 
 fn fleet_settings(settings: &Settings) -> FleetSettings {

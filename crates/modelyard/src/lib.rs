@@ -9,6 +9,8 @@ pub mod config;
 mod failure;
 mod house;
 mod ieops_room;
+mod key_file;
+mod key_room;
 mod limits;
 pub mod listen;
 mod run_dir;

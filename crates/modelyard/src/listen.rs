@@ -136,6 +136,9 @@ pub async fn open_internal(
         ListenAddress::Unix(path) => Address::Unix(path.clone()),
         tcp => Address::Tcp(tcp.to_string()),
     };
+    if configured.is_some() {
+        tracing::info!(%address, "listening for workers");
+    }
     Ok((door, address))
 }
 

@@ -47,7 +47,7 @@ error_codes! {
     InvalidQuery          "invalid_query"          400     No            "A query parameter has a value that cannot be read";
     InvalidRequest        "invalid_request"        400     No            "The request is not well formed";
     ContextOverflow       "context_length_exceeded" 400    No            "The prompt and its answer do not fit the model's context";
-    Unauthorized          "unauthorized"           401     No            "A valid token is required";
+    Unauthorized          "unauthorized"           401     No            "A valid token or API key is required";
     RouteNotFound         "route_not_found"        404     No            "Nothing answers at this path";
     ModelNotFound         "model_not_found"        404     No            "No model by that name is configured";
     TaskNotFound          "task_not_found"         404     No            "No task by that id is known";
@@ -67,6 +67,7 @@ error_codes! {
     InvalidJson           "invalid_json"           422     No            "The body is not valid JSON";
     InvalidInput          "invalid_input"          422     No            "The body does not fit what the model takes";
     QueueFull             "queue_full"             429     Later         "The queue of this model is full";
+    RateLimited           "rate_limited"           429     Later         "The key has made its calls of this second";
     HandlerFailed         "handler_failed"         500     IfIdempotent  "The model's code raised an error";
     ResultNotSerializable "result_not_serializable" 500    IfIdempotent  "The model returned something that cannot be sent";
     ProviderFailed        "provider_failed"        500     IfIdempotent  "The external service failed";

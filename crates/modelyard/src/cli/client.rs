@@ -20,6 +20,10 @@ pub(crate) struct Connection {
         default_value = DEFAULT_URL
     )]
     pub(crate) url: String,
+
+    /// The API key, where the server asks for one.
+    #[arg(long, value_name = "KEY", env = "MODELYARD_API_KEY", hide_env_values = true)]
+    pub(crate) key: Option<String>,
 }
 
 /// Where `modelyard serve` listens unless it is told otherwise.

@@ -71,7 +71,7 @@ async fn connect(args: &ChatArgs) -> Result<(GatewayClient, Option<OwnServer>), 
         }
     }
     let server = OwnServer::start(folder).await?;
-    let client = request::client(&Connection { url: server.url() })?;
+    let client = request::client(&Connection { url: server.url(), key: None })?;
     Ok((client, Some(server)))
 }
 

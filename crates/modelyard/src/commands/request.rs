@@ -6,7 +6,7 @@ use adapters::client::{GatewayClient, GatewayError};
 use api::{Body, BoxError, task::PageHandled};
 use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt};
-use http::{Method, Response};
+use http::{Method, Response, header};
 use serde::de::DeserializeOwned;
 
 use crate::{cli::Connection, failure::Failure};
@@ -35,9 +35,13 @@ pub(super) fn body(given: String) -> Result<Bytes, Failure> {
 
 /// A client of the server that the person means.
 pub(super) fn client(connection: &Connection) -> Result<GatewayClient, Failure> {
-    GatewayClient::new(&connection.url).map_err(|error| {
+    let client = GatewayClient::new(&connection.url).map_err(|error| {
         Failure::misuse(error.to_string()).hint("give the server as http://host:port with --url")
-    })
+    })?;
+    let Some(key) = &connection.key else { return Ok(client) };
+    client
+        .with_header(header::AUTHORIZATION, &format!("Bearer {key}"))
+        .map_err(|error| Failure::misuse(error.to_string()))
 }
 
 /// What the server, or the way to it, said no to.

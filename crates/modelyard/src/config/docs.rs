@@ -94,6 +94,7 @@ fn seeds(page: &mut String) {
     page.push_str(
         "\n## Other variables\n\n\
          | variable | meaning |\n|---|---|\n\
+         | `MODELYARD_API_KEY` | The key that commands show to the server that they talk to. |\n\
          | `MODELYARD_CONFIG` | The file, like `--config`. |\n\
          | `MODELYARD_DATA_DIR` | Where tasks and examples are kept. |\n\
          | `MODELYARD_URL` | The server that `modelyard invoke` and `modelyard task` talk to. |\n",

@@ -14,7 +14,8 @@ const PREFIX: &str = "MODELYARD_";
 /// Stands between two keys.
 const NESTING: &str = "__";
 /// Variables with our prefix that are not settings.
-const NOT_SETTINGS: [&str; 8] = [
+const NOT_SETTINGS: [&str; 9] = [
+    "MODELYARD_API_KEY",
     "MODELYARD_CACHE_DIR",
     "MODELYARD_CACHE_MB_MAX",
     "MODELYARD_CONFIG",

@@ -57,6 +57,9 @@ pub(super) struct ServerToml {
     /// `*` for all.
     #[serde(deserialize_with = "one_or_many")]
     pub(super) cors_origins: Vec<String>,
+    /// The file of API keys, which `modelyard key` writes. As soon as it is there, callers need one of its keys; where it is
+    /// named here, always. Default: `keys.json` in the data folder.
+    pub(super) keys_file: Option<PathBuf>,
 }
 
 impl Default for ServerToml {
@@ -69,6 +72,7 @@ impl Default for ServerToml {
             default_model: None,
             static_dir: None,
             cors_origins: Vec::new(),
+            keys_file: None,
         }
     }
 }

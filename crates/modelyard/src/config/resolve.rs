@@ -43,7 +43,7 @@ pub(super) fn settings(
     bases: &Bases,
     judge: &mut Judge<'_>,
 ) -> Settings {
-    let server = server(config, judge);
+    let server = server(config, &data_dir, judge);
     let store = store(config, data_dir.join("tasks.db"), judge);
     let files = files(config, data_dir.join("files"), judge);
     let batches = batches(config, judge);
@@ -67,7 +67,7 @@ pub(super) fn settings(
     }
 }
 
-fn server(config: &ConfigToml, judge: &mut Judge<'_>) -> ServerSettings {
+fn server(config: &ConfigToml, data_dir: &Path, judge: &mut Judge<'_>) -> ServerSettings {
     let server = &config.server;
     if server.listen.is_empty() {
         let fix = "write an address, for example \"127.0.0.1:8000\"";
@@ -99,6 +99,8 @@ fn server(config: &ConfigToml, judge: &mut Judge<'_>) -> ServerSettings {
         default_model: default_model(config, judge),
         static_dir: server.static_dir.clone(),
         cors_origins: server.cors_origins.clone(),
+        keys_file: server.keys_file.clone().unwrap_or_else(|| data_dir.join("keys.json")),
+        keys_required: server.keys_file.is_some(),
     }
 }
 

@@ -76,6 +76,10 @@ pub struct ServerSettings {
     pub static_dir: Option<PathBuf>,
     /// Origins whose pages may call the server; `*` for all.
     pub cors_origins: Vec<String>,
+    /// The file of API keys.
+    pub keys_file: PathBuf,
+    /// Whether callers need a key even without that file.
+    pub keys_required: bool,
 }
 
 /// `[store]`

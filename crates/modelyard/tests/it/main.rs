@@ -8,6 +8,7 @@ mod config;
 mod desk;
 mod e2e;
 mod help;
+mod keys;
 mod provider;
 mod serve;
 mod store;
