@@ -12,6 +12,7 @@ mod promise;
 mod routes;
 mod server;
 mod socket;
+mod storage;
 mod stream;
 mod tracing_lines;
 
@@ -34,6 +35,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Server>()?;
     module.add_class::<Call>()?;
     module.add_class::<Socket>()?;
+    storage::register(module)?;
     module.add("InvalidJson", py.get_type::<InvalidJson>())?;
     module.add("NotSerializable", py.get_type::<NotSerializable>())?;
     module.add_function(wrap_pyfunction!(dumps, module)?)?;

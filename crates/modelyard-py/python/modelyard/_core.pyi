@@ -153,3 +153,80 @@ class Server:
     @property
     def calls_held(self) -> int:
         """Calls that it holds, waiting ones included."""
+
+_Known = tuple[int, int, int, int, int, int, int, float, float, float, int]
+
+class StorageFile:
+    """An open file below Python's buffering. Each call waits with the GIL released."""
+
+    @property
+    def chunks(self) -> tuple[int, int]:
+        """Bytes of one request: read, written."""
+    def read_at(self, offset: int, length: int) -> bytes: ...
+    def write_at(self, offset: int, data: bytes) -> None: ...
+    def append(self, data: bytes) -> int:
+        """Write to the end, and say where the end is then."""
+    def flush(self) -> None: ...
+    def stat(self) -> _Known: ...
+    def set_size(self, size: int) -> None: ...
+    def lock(
+        self, exclusive: bool, range: tuple[int, int], lease: float, patience: float
+    ) -> bool:
+        """Whether the lock was free within `patience` seconds."""
+    def unlock(self) -> None: ...
+    def close(self) -> None: ...
+
+class Storage:
+    """One user's files on one server. Each call waits with the GIL released."""
+
+    @staticmethod
+    def nfs(
+        *,
+        host: str,
+        port: int | None,
+        export: str,
+        versions: str,
+        timeout_ms: int,
+        chunks: tuple[int, int],
+        home: list[str],
+        make_home: bool,
+        cache_bytes: int,
+    ) -> Storage: ...
+    @staticmethod
+    def webdav(
+        *,
+        url: str,
+        user: str,
+        password: str,
+        timeout_s: float,
+        chunks: tuple[int, int],
+        home: list[str],
+        make_home: bool,
+        cache_bytes: int,
+    ) -> Storage: ...
+    @staticmethod
+    def local(
+        *,
+        root: str,
+        chunks: tuple[int, int],
+        home: list[str],
+        make_home: bool,
+        cache_bytes: int,
+    ) -> Storage: ...
+    @property
+    def backend(self) -> str: ...
+    @property
+    def home(self) -> str: ...
+    @property
+    def chunks(self) -> tuple[int, int]: ...
+    def protocol(self) -> str: ...
+    def open(self, path: str, mode: str) -> StorageFile: ...
+    def stat(self, path: str, follow: bool) -> _Known: ...
+    def list(self, path: str) -> list[tuple[str, _Known]]: ...
+    def make_directory(self, path: str, parents: bool, exist_ok: bool) -> None: ...
+    def remove_directory(self, path: str) -> None: ...
+    def remove_file(self, path: str) -> None: ...
+    def rename(self, from_: str, to: str) -> None: ...
+    def copy(self, from_: str, to: str) -> None: ...
+    def set_permissions(self, path: str, permissions: int) -> None: ...
+    def close(self) -> None: ...
