@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use api::worker::{Description, Route, RouteKind};
+use api::worker::{Description, OWN_PATHS, Route, RouteKind};
 use serde::Deserialize;
 use serde_json::Value;
 use types::ModelName;
@@ -60,15 +60,41 @@ fn own(routes: impl Iterator<Item = (String, Vec<String>)>) -> Vec<Route> {
     each.take(ROUTES_MAX).collect()
 }
 
-/// What the fleet is told of a worker with these routes.
-pub(crate) fn description(model: &ModelName, capacity: u32, routes: Vec<Route>) -> Description {
-    Description {
-        name: model.to_string(),
-        version: String::new(),
-        default_route: default_route(&routes).unwrap_or_default().to_owned(),
-        capabilities: capabilities(&routes),
-        routes,
-        capacity,
+/// What a worker told of its routes.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Told {
+    routes: Vec<Route>,
+    /// Empty if it has none.
+    default_route: String,
+    capabilities: Vec<String>,
+}
+
+impl Told {
+    /// What follows from these routes.
+    pub(crate) fn of(routes: Vec<Route>) -> Self {
+        let default_route = default_route(&routes).unwrap_or_default().to_owned();
+        Self { default_route, capabilities: capabilities(&routes), routes }
+    }
+
+    /// What a worker in Rust says of itself; `None` if the answer is something else.
+    pub(crate) fn described(body: &[u8]) -> Option<Self> {
+        let Description { routes, default_route, capabilities, .. } =
+            serde_json::from_slice(body).ok()?;
+        let is_path = default_route.starts_with('/') && !default_route.starts_with(OWN_PATHS);
+        let default_route = if is_path { default_route } else { String::new() };
+        Some(Self { routes, default_route, capabilities })
+    }
+
+    /// What the fleet is told of such a worker.
+    pub(crate) fn into_description(self, model: &ModelName, capacity: u32) -> Description {
+        Description {
+            name: model.to_string(),
+            version: String::new(),
+            routes: self.routes,
+            default_route: self.default_route,
+            capacity,
+            capabilities: self.capabilities,
+        }
     }
 }
 
@@ -97,9 +123,8 @@ mod tests {
     use super::*;
 
     fn told(text: &str) -> (String, Vec<String>) {
-        let routes = listed(text.as_bytes());
-        let described = description(&"m".parse().unwrap(), 8, routes);
-        (described.default_route, described.capabilities)
+        let told = Told::of(listed(text.as_bytes()));
+        (told.default_route, told.capabilities)
     }
 
     #[test]
@@ -132,6 +157,18 @@ mod tests {
         let text =
             r#"{"openapi": "3.1.0", "paths": {"/v1/run": {"post": {}}, "/health": {"get": {}}}}"#;
         assert_eq!(documented(text.as_bytes()), [Route::new(RouteKind::Api, "POST", "/v1/run")]);
+    }
+
+    #[test]
+    fn a_worker_in_rust_names_its_default_itself() {
+        let text = r#"{"name": "m", "version": "1", "default_route": "/b", "capacity": 4,
+            "routes": [{"path": "/a", "method": "POST", "kind": "api"},
+                {"path": "/b", "method": "POST", "kind": "sse"}]}"#;
+        let told = Told::described(text.as_bytes()).unwrap();
+        assert_eq!((told.default_route.as_str(), told.routes.len()), ("/b", 2));
+        let own = text.replace("/b", "/-/drain");
+        assert_eq!(Told::described(own.as_bytes()).unwrap().default_route, "");
+        assert_eq!(Told::described(b"{}"), None);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use api::worker::{Address, Route};
+use api::worker::Address;
 use dispatch::Dispatcher;
 use fleet::{Availability, Fleet};
 use tasks::Tasks;
@@ -26,7 +26,7 @@ use crate::{
     endpoint::RegisteredEndpoint,
     proxy::Registered,
     roll::{Roll, Step},
-    routes,
+    routes::Told,
     usage::Counted,
     visit,
 };
@@ -55,7 +55,7 @@ pub(crate) enum Whom {
 /// What a task beside the loop found out.
 enum Found {
     /// A worker answered, with its routes.
-    Routes { id: String, visit: u64, address: Address, routes: Vec<Route> },
+    Routes { id: String, visit: u64, address: Address, told: Told },
     /// Nobody listens any more where a worker was.
     Gone { id: String, visit: u64 },
     /// It lives after all, or nobody wants to know any more.
@@ -207,8 +207,8 @@ impl ProxyService {
     fn visit(&mut self, id: String, visit: u64, address: Address) {
         let name = id.clone();
         let errand = self.errands.spawn(async move {
-            let routes = visit::routes(&address).await;
-            Found::Routes { id, visit, address, routes }
+            let told = visit::visit(&address).await;
+            Found::Routes { id, visit, address, told }
         });
         self.visits.push((name, visit, errand));
     }
@@ -234,10 +234,10 @@ impl ProxyService {
 
     fn learn(&mut self, found: Found) {
         match found {
-            Found::Routes { id, visit, address, routes } => {
+            Found::Routes { id, visit, address, told } => {
                 let Some(worker) = self.roll.visited(&id, visit) else { return };
                 let (model, offer) = (worker.model.clone(), worker.offer);
-                let description = routes::description(&model, offer.capacity, routes);
+                let description = told.into_description(&model, offer.capacity);
                 let named = (id.clone(), visit);
                 let endpoint = RegisteredEndpoint::new(address, named, self.ends.commands.clone());
                 let replica =

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use api::{
     Body, Endpoint,
-    worker::{Address, Route},
+    worker::{Address, DESCRIBE_PATH},
 };
 use bytes::Bytes;
 use fleet::HttpEndpoint;
@@ -13,7 +13,7 @@ use http::{Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Limited};
 use tokio::time::{sleep, timeout};
 
-use crate::routes;
+use crate::routes::{self, Told};
 
 /// Wait before the second try; it doubles up to [`WAIT_MAX`].
 const WAIT_FIRST: Duration = Duration::from_millis(20);
@@ -26,11 +26,11 @@ const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Whether something listens is known at once.
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);
 
-/// Asks until there is an answer. One that knows no such question has routes that nobody knows.
+/// Asks until there is an answer. One that knows none of the questions has routes that nobody knows.
 ///
 /// # Cancel safety
 /// May be dropped at any time.
-pub(crate) async fn routes(address: &Address) -> Vec<Route> {
+pub(crate) async fn visit(address: &Address) -> Told {
     let endpoint = HttpEndpoint::new(address.clone(), None);
     let mut wait = WAIT_FIRST;
     let listed = loop {
@@ -41,11 +41,17 @@ pub(crate) async fn routes(address: &Address) -> Vec<Route> {
         wait = (wait * 2).min(WAIT_MAX);
     };
     if !listed.is_empty() {
-        return listed;
+        return Told::of(listed);
     }
     // The package lists nothing with newer releases of its own framework.
     let document = ask(&endpoint, Uri::from_static("/openapi.json")).await.unwrap_or_default();
-    routes::documented(&document)
+    let documented = routes::documented(&document);
+    if !documented.is_empty() {
+        return Told::of(documented);
+    }
+    // A worker in Rust, which describes itself.
+    let description = ask(&endpoint, Uri::from_static(DESCRIBE_PATH)).await.unwrap_or_default();
+    Told::described(&description).unwrap_or_default()
 }
 
 /// The body of the answer, empty unless it is a success; `None` if there was no answer.

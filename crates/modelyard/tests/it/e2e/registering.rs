@@ -1,10 +1,17 @@
 //! Workers of the IEOPS SDK register by themselves.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use api::worker::{Address, Route, RouteKind};
 use http::Method;
 use serde_json::{Value, json};
 use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use worker::{
+    Worker,
+    ieops::{Registration, Vitals, keep_registered},
+    json_handler,
+};
 
 use super::{
     guest::{Guest, PROXY, proxy, register, replicas},
@@ -218,6 +225,35 @@ async fn a_configured_model_keeps_its_settings_and_says_that_it_has_no_worker() 
 }
 
 #[tokio::test]
+async fn a_worker_in_rust_registers_serves_and_says_goodbye() {
+    let yard = Yard::open(PROXY).await;
+    let double = json_handler(async |n: u32| Ok(n * 2));
+    let route = Route::new(RouteKind::Api, "POST", "/double");
+    let worker = Worker::builder("guests").route(route, Arc::new(double)).build().unwrap();
+    let launch = worker.standalone(Address::Unix(yard.path().join("rust.sock")));
+    let worker = worker.bind(launch).await.unwrap();
+    let registration = Registration {
+        proxy_socket: yard.path().join("proxy.sock"),
+        id: "rust".into(),
+        endpoint: "guests".into(),
+        ..Registration::default()
+    };
+    let stop = CancellationToken::new();
+    let address = worker.address().clone();
+    let kept = keep_registered(registration, address, Vitals::default, stop.clone());
+    let kept = tokio::spawn(kept);
+    let serving = tokio::spawn(worker.run(CancellationToken::new()));
+    eventually("a replica", async || (replicas(&yard).await == 1).then_some(())).await;
+
+    let answer = yard.post("/invoke/guests").json("21").send().await.json().await;
+    assert_eq!(answer["result"], 42);
+    stop.cancel();
+    kept.await.unwrap();
+    assert_eq!(replicas(&yard).await, 0);
+    serving.abort();
+}
+
+#[tokio::test]
 async fn what_cannot_be_registered_is_refused_in_words() {
     let yard = Yard::open(PROXY).await;
     let good = json!({"id": "w", "server_socket": "/tmp/w.sock", "endpoint": "guests"});
@@ -247,7 +283,7 @@ async fn the_socket_is_for_the_user_and_the_group_and_registers_only() {
     let socket = yard.path().join("proxy.sock");
     let mode = std::fs::metadata(&socket).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o660);
-    let door = api::worker::Address::Unix(socket);
+    let door = Address::Unix(socket);
     for path in ["/metrics", "/internal/v1/workers", "/invoke/local-echo"] {
         let asked = super::ask::Ask::new(&door, Method::POST, path).json("{}");
         assert_eq!(asked.send().await.status, 404, "{path}");
