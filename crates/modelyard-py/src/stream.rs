@@ -1,15 +1,18 @@
 //! An answer that comes piece by piece, between the Python code that makes it and the connection.
 
 use std::{
+    future::Future,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker},
+    time::{Duration, Instant},
 };
 
 use api::BoxError;
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame};
 use parking_lot::Mutex;
+use tokio::time::{Sleep, sleep_until};
 
 use crate::{
     handler::StreamLimit,
@@ -19,6 +22,10 @@ use crate::{
 /// Bytes that wait for a slow reader before its stream is parked: a few network buffers, so that a
 /// fast reader never waits for Python.
 const BYTES_WAITING_MAX: usize = 64 * 1024;
+
+/// How long a reader that has just got a piece lets others gather: too short to be seen, long enough
+/// that a fast stream is not one system call per item. The first piece after a pause goes at once.
+const GATHERING: Duration = Duration::from_millis(1);
 
 /// What became of a piece.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +43,8 @@ struct State {
     /// All that waits, in one piece: a reader that fell behind gets it in one frame.
     waiting: BytesMut,
     reader: Option<Waker>,
+    /// The reader looks again by itself, and need not be woken for a piece.
+    gathering: bool,
     parked: bool,
     end: Option<End>,
     gone: bool,
@@ -63,19 +72,20 @@ impl Stream {
 
     /// Sends a piece.
     pub(crate) fn send(&self, piece: &[u8]) -> Sent {
-        {
-            let mut state = self.state.lock();
-            if state.gone {
-                return Sent::Gone;
-            }
-            state.waiting.extend_from_slice(piece);
-            if let Some(reader) = state.reader.take() {
-                reader.wake();
-            }
-            if state.waiting.len() >= BYTES_WAITING_MAX {
-                state.parked = true;
-                return Sent::Parked;
-            }
+        let mut state = self.state.lock();
+        if state.gone {
+            return Sent::Gone;
+        }
+        state.waiting.extend_from_slice(piece);
+        let is_full = state.waiting.len() >= BYTES_WAITING_MAX;
+        state.parked |= is_full;
+        let reader = if state.gathering && !is_full { None } else { state.reader.take() };
+        drop(state);
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+        if is_full {
+            return Sent::Parked;
         }
         // On a thread, streams and calls take turns; an event loop sees to that itself.
         if self.inbox.serves_threads() && self.inbox.others_wait(self.lane) {
@@ -103,7 +113,9 @@ impl Stream {
     fn end(&self, end: End) {
         let mut state = self.state.lock();
         state.end = Some(end);
-        if let Some(reader) = state.reader.take() {
+        let reader = state.reader.take();
+        drop(state);
+        if let Some(reader) = reader {
             reader.wake();
         }
     }
@@ -128,12 +140,27 @@ impl Stream {
 pub(crate) struct StreamBody {
     stream: Arc<Stream>,
     limit: Option<StreamLimit>,
+    /// Until when pieces gather.
+    gathering: Option<Instant>,
+    alarm: Option<Pin<Box<Sleep>>>,
 }
 
 impl StreamBody {
     /// What is sent into the stream, as long as `limit` allows.
     pub(crate) const fn new(stream: Arc<Stream>, limit: Option<StreamLimit>) -> Self {
-        Self { stream, limit }
+        Self { stream, limit, gathering: None, alarm: None }
+    }
+
+    /// Has the reader look again once pieces had their time to gather.
+    fn look_again(&mut self, until: Instant, cx: &mut Context<'_>) {
+        let until = until.into();
+        let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(until)));
+        if alarm.deadline() != until {
+            alarm.as_mut().reset(until);
+        }
+        if alarm.as_mut().poll(cx).is_ready() {
+            cx.waker().wake_by_ref();
+        }
     }
 
     /// The last piece, if the time of the stream is up. Its code is told that nobody reads.
@@ -166,7 +193,12 @@ impl Body for StreamBody {
                 }
                 None => state.reader = Some(cx.waker().clone()),
             }
+            let until = this.gathering.filter(|until| *until > Instant::now());
+            state.gathering = until.is_some();
             drop(state);
+            if let Some(until) = until {
+                this.look_again(until, cx);
+            }
             return match this.cut(Some(cx)) {
                 Some(last) => Poll::Ready(Some(Ok(Frame::data(last)))),
                 None => Poll::Pending,
@@ -175,6 +207,7 @@ impl Body for StreamBody {
         let piece = std::mem::take(&mut state.waiting).freeze();
         let was_parked = std::mem::take(&mut state.parked);
         drop(state);
+        this.gathering = Instant::now().checked_add(GATHERING);
         if let Some(last) = this.cut(None) {
             let whole = [piece, last].concat();
             return Poll::Ready(Some(Ok(Frame::data(whole.into()))));
