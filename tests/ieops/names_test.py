@@ -10,17 +10,18 @@ from ieops.yard import VERSIONS, python_of
 # Prints each module's public names, the settings of an empty environment, and signatures.
 LOOK = """
 import inspect, json, os, sys
-from gmi_ieops import config, handler, utils
+from gmi_ieops import config, handler, storage, utils
 from gmi_ieops.config import env
 
 def parameters(thing):
     return [[p.name, repr(p.default)] for p in inspect.signature(thing).parameters.values()]
 
-names = {m.__name__: list(m.__all__) for m in (config, handler, utils)}
+names = {m.__name__: list(m.__all__) for m in (config, handler, storage, utils)}
 shapes = {
     name: parameters(getattr(handler, name))
     for name in ("RouterDef", "RouterConfig", "Server", "Handler", "format_error_response")
 }
+shapes["FileSystem"] = parameters(storage.FileSystem)
 shapes["SubprocessManager"] = parameters(utils.SubprocessManager)
 shapes["create_http_health_check"] = parameters(utils.create_http_health_check)
 members = {
