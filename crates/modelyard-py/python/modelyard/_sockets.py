@@ -9,6 +9,7 @@ from typing import Any
 
 from ._core import GONE, PARKED, Socket
 from ._eager import start_eagerly
+from ._stir import Stir
 
 _log = logging.getLogger("modelyard.worker")
 
@@ -43,7 +44,7 @@ class Channel:
         while (came := self.core.receive()) is None:
             await self.stirred()
         if isinstance(came, tuple):
-            raise Gone(*came)
+            raise self._sockets.gone(self.core)
         return came
 
     async def receive_query(self) -> dict[str, Any]:
@@ -51,7 +52,7 @@ class Channel:
         while (came := self.core.receive_query()) is None:
             await self.stirred()
         if isinstance(came, tuple):
-            raise Gone(*came)
+            raise self._sockets.gone(self.core)
         return came
 
     async def settle(self, sent: int) -> None:
@@ -60,12 +61,9 @@ class Channel:
             while self.core.parked:
                 await self.stirred()
             if self.core.gone:
-                raise self._gone()
+                raise self._sockets.gone(self.core)
         elif sent == GONE:
-            raise self._gone()
-
-    def _gone(self) -> Gone:
-        return Gone(*(self.core.parting or (BROKEN, "")))
+            raise self._sockets.gone(self.core)
 
     async def stirred(self) -> None:
         """Wait until there may be a message, or room, or nobody any more."""
@@ -81,7 +79,9 @@ class Sockets:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._waiting: dict[int, set[asyncio.Future[None]]] = {}
+        self._waiting: dict[int, list[Stir]] = {}
+        # Those whose code knows that its peer is gone.
+        self._told: set[int] = set()
 
     def begin(self, core: Socket, run: Run) -> None:
         """Start the code of a socket; its end closes the socket."""
@@ -91,9 +91,8 @@ class Sockets:
 
     def resume(self, key: int) -> bool:
         """Something has changed for a socket. Whether it is one of these."""
-        for future in self._waiting.get(key, ()):
-            if not future.done():
-                future.set_result(None)
+        for stir in self._waiting.pop(key, ()):
+            stir.come()
         return key in self._tasks
 
     def leave(self, key: int) -> bool:
@@ -104,24 +103,31 @@ class Sockets:
         task = self._tasks.get(key)
         if task is None:
             return False
-        if key in self._waiting:
-            self.resume(key)
+        if key in self._waiting or key in self._told:
             self._loop.call_later(_GRACE_S, task.cancel)
+            self.resume(key)
         else:
             task.cancel()
         return True
 
+    def gone(self, core: Socket) -> Gone:
+        """What is raised to code whose peer is gone."""
+        self._told.add(core.key)
+        return Gone(*(core.parting or (BROKEN, "")))
+
     async def stirred(self, key: int) -> None:
         """Wait until something has changed for a socket."""
-        future = self._loop.create_future()
-        waiting = self._waiting.setdefault(key, set())
-        waiting.add(future)
+        stir = Stir(self._loop)
+        self._waiting.setdefault(key, []).append(stir)
         try:
-            await future
-        finally:
-            waiting.discard(future)
-            if not waiting:
-                self._waiting.pop(key, None)
+            await stir
+        except asyncio.CancelledError:
+            waiting = self._waiting.get(key)
+            if waiting is not None and stir in waiting:
+                waiting.remove(stir)
+                if not waiting:
+                    del self._waiting[key]
+            raise
 
     async def _live(self, core: Socket, run: Run) -> None:
         error = None
@@ -137,4 +143,5 @@ class Sockets:
             _log.error("a socket raised %s", type(raised).__name__, exc_info=raised)
         finally:
             self._tasks.pop(core.key, None)
+            self._told.discard(core.key)
             core.end(error)
