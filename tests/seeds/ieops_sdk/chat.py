@@ -11,7 +11,7 @@ class ChatHandler:
             "object": "chat.completion",
             "choices": [{"message": {"role": "assistant", "content": "Hello!"}}],
         }
-    
+
     async def chat_completions_stream(self, query):
         """流式聊天补全"""
         async for token in self.generate_tokens(query):
@@ -20,7 +20,7 @@ class ChatHandler:
                 "object": "chat.completion.chunk",
                 "choices": [{"delta": {"content": token}}],
             }
-    
+
     async def list_models(self, query):
         """列出可用模型"""
         return {
@@ -30,7 +30,7 @@ class ChatHandler:
 
 def main():
     handler = ChatHandler()
-    
+
     server = Server(
         routers={
             "chat/completions": [
@@ -44,5 +44,5 @@ def main():
         prefix="/v1",
         app_name=env.app.name,
     )
-    
+
     Handler(server=server).serve()

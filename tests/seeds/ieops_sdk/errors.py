@@ -5,7 +5,7 @@ from fastapi import HTTPException
 async def my_handler(query):
     if not query.get("messages"):
         raise HTTPException(status_code=400, detail="Messages required")
-    
+
     try:
         result = await inference(query)
         return result

@@ -4,7 +4,7 @@ class ImageHandler:
         prompt = query.get("prompt", "")
         # 你的扩散逻辑
         return {"images": [{"base64": "..."}]}
-    
+
     async def txt2img_stream(self, query):
         """流式进度更新"""
         for progress in range(0, 101, 10):

@@ -3,7 +3,7 @@ from gmi_ieops.config import env
 
 def main():
     handler = MyHandler()
-    
+
     server = Server(
         routers={
             "chat": [
@@ -13,7 +13,7 @@ def main():
         },
         app_name=env.app.name,
     )
-    
+
     Handler(server=server).serve()
 
 if __name__ == "__main__":

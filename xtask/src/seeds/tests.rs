@@ -6,12 +6,39 @@ use crate::repo::File;
 const HEAD: &str =
     "## `small` (3 lines)\n\n| lines | it says | here | proof |\n|---|---|---|---|\n";
 
-const RUST: &str = "#[cfg(test)]\nmod tests {\n    #[tokio::test(start_paused = true)]\n    \
-                    async fn it_waits() {}\n    fn helper() {}\n    #[test]\n    #[ignore]\n    fn it_is_never_run() {}\n}\n\
-                    proptest! {\n    #[test]\n    fn any_number_fits(n in 0..9) { assert!(n < 9); }\n}\n";
+const RUST: &str = r#"
+#[cfg(test)]
+mod tests {
+    #[tokio::test(start_paused = true)]
+    async fn it_waits() {}
+    fn helper() {}
+    #[test]
+    #[ignore = "slow"]
+    fn it_is_never_run() {}
+}
+
+proptest! {
+    #[test]
+    fn any_number_fits(n in 0..9) { assert!(n < 9); }
+}
+"#;
+
 const STORY: &str = "#[test]\nfn a_name_is_kept() {}\n";
-const PYTHON: &str = "def test_a_call():\n    def test_inner():\n        pass\n\n\nclass TestAll:\n    \
-                      async def test_b(self):\n        pass\n\n\ndef helper():\n    pass\n";
+
+const PYTHON: &str = "
+def test_a_call():
+    def test_inner():
+        pass
+
+
+class TestAll:
+    async def test_b(self):
+        pass
+
+
+def helper():
+    pass
+";
 
 #[test]
 fn each_line_of_the_documents_has_its_place() {
