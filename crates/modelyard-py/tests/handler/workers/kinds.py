@@ -33,6 +33,14 @@ async def echo(query):
     return shown(query)
 
 
+async def length(query):
+    return len(query["_request_body"])
+
+
+async def payload(query):
+    yield query["payload"]
+
+
 def add(query):
     return query["a"] + query["b"]
 
@@ -182,6 +190,7 @@ ROUTERS = {
     "api": [
         R("echo", echo),
         R("add", add),
+        R("length", length),
         R("acount", acount),
         R("count", count),
         R("object", Asynchronous()),
@@ -206,6 +215,7 @@ ROUTERS = {
     ],
     "sse": [
         R("items", items, "sse"),
+        R("payload", payload, "sse"),
         R("acount", acount, SSE),
         R("count", count, SSE),
         R("one", echo, SSE),
