@@ -11,7 +11,7 @@ STAMPS := $(VENV)/stamps
 WHEELS := target/wheels
 
 # What the Python package is made of; the wheel is built again when one of these changed.
-WHEEL_CRATES := types api policy worker modelyard-py
+WHEEL_CRATES := types api policy storage worker modelyard-py
 WHEEL_SOURCES := Cargo.toml Cargo.lock .cargo/config.toml .cargo/pyo3-config.txt \
 	$(shell find $(WHEEL_CRATES:%=crates/%) -name tests -prune -o \
 	-type f \( -name '*.rs' -o -name '*.py' -o -name '*.pyi' -o -name '*.toml' -o -name '*.md' \) -print)
