@@ -1,63 +1,60 @@
-//! The connections of one thread: HTTP/1.1 on each, until the client leaves or we drain.
+//! The connections of one thread: HTTP on each, until the client leaves or we drain.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    fmt,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
+use axum::response::Response;
 use http::Request;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpStream, UnixStream},
+};
+use tokio_util::{either::Either, sync::CancellationToken, task::TaskTracker};
 
-use crate::door::Door;
+use crate::{
+    door::Door,
+    tls::{self, Spoken, Tls},
+};
 
 /// A client that has not sent its next request in this time is disconnected; also one that sends
 /// its head too slowly. Longer than the 60 s for which usual proxies and clients keep connections.
 const IDLE_MAX: Duration = Duration::from_secs(75);
+/// A client of HTTP/2 that went away silently is found by pings in this rhythm.
+const PING_INTERVAL: Duration = Duration::from_secs(20);
+/// Requests that one connection of HTTP/2 may have open.
+const STREAMS_MAX: u32 = 256;
 
 /// Serves connections, and waits for them in the end.
 pub(crate) struct Connections {
-    door: Arc<Door>,
-    protocol: http1::Builder,
+    manner: Arc<Manner>,
     open: TaskTracker,
-    closing: CancellationToken,
     grace: Duration,
 }
 
 impl Connections {
-    pub(crate) fn new(door: Door, grace: Duration) -> Self {
-        let mut protocol = http1::Builder::new();
-        protocol.timer(TokioTimer::new()).header_read_timeout(IDLE_MAX).pipeline_flush(true);
-        Self {
-            door: Arc::new(door),
-            protocol,
-            open: TaskTracker::new(),
-            closing: CancellationToken::new(),
-            grace,
-        }
+    pub(crate) fn new(door: Door, tls: Option<Tls>, grace: Duration) -> Self {
+        Self { manner: Arc::new(Manner::new(door, tls)), open: TaskTracker::new(), grace }
     }
 
     /// Serves one more.
-    pub(crate) fn serve(&mut self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
-        let door = self.door.clone();
-        let counted = door.metrics().http_connections().hold();
-        let service = service_fn(move |request: Request<Incoming>| {
-            let door = door.clone();
-            async move { door.answer(request).await }
-        });
-        let connection = self.protocol.serve_connection(TokioIo::new(stream), service);
-        let closing = self.closing.clone();
+    pub(crate) fn serve(&mut self, stream: Either<TcpStream, UnixStream>) {
+        let manner = self.manner.clone();
+        let counted = manner.door.metrics().http_connections().hold();
         self.open.spawn(async move {
             let _counted = counted;
-            let mut connection = pin!(connection.with_upgrades());
-            let ended = tokio::select! {
-                ended = connection.as_mut() => ended,
-                () = closing.cancelled() => {
-                    connection.as_mut().graceful_shutdown();
-                    connection.await
-                }
-            };
-            if let Err(error) = ended {
-                tracing::debug!(%error, "a connection ended");
+            match (stream, &manner.tls) {
+                (Either::Left(stream), Some(tls)) => manner.guarded(stream, tls).await,
+                (stream, _) => manner.plain(stream).await,
             }
         });
     }
@@ -65,15 +62,110 @@ impl Connections {
     /// Closes idle connections at once and others after their answer; tunnels may go on. All of
     /// it within the grace.
     pub(crate) async fn drain(self) {
-        let tunnels = self.door.tunnels().clone();
+        let tunnels = self.manner.door.tunnels().clone();
         let ended = async {
-            self.closing.cancel();
+            self.manner.closing.cancel();
             self.open.close();
             self.open.wait().await;
             tunnels.wait().await;
         };
         if tokio::time::timeout(self.grace, ended).await.is_err() && !self.grace.is_zero() {
             tracing::warn!("some requests did not end in time and are cut off");
+        }
+    }
+}
+
+/// How connections are served.
+struct Manner {
+    door: Door,
+    tls: Option<Tls>,
+    plain: http1::Builder,
+    secured: auto::Builder<TokioExecutor>,
+    closing: CancellationToken,
+}
+
+impl Manner {
+    fn new(door: Door, tls: Option<Tls>) -> Self {
+        let mut plain = http1::Builder::new();
+        plain.timer(TokioTimer::new()).header_read_timeout(IDLE_MAX).pipeline_flush(true);
+        let mut secured = auto::Builder::new(TokioExecutor::new());
+        secured.http1().timer(TokioTimer::new()).header_read_timeout(IDLE_MAX).pipeline_flush(true);
+        secured
+            .http2()
+            .timer(TokioTimer::new())
+            .keep_alive_interval(PING_INTERVAL)
+            .max_concurrent_streams(STREAMS_MAX);
+        Self { door, tls, plain, secured, closing: CancellationToken::new() }
+    }
+
+    /// A connection that may begin with a handshake.
+    async fn guarded(&self, stream: TcpStream, tls: &Tls) {
+        let heard = tokio::select! {
+            heard = tls.hear(stream) => heard,
+            () = self.closing.cancelled() => return,
+        };
+        match heard {
+            Ok(Spoken::Secured(stream)) => {
+                // HTTP/2 serves each request on a task of its own.
+                let door = self.door.clone();
+                let answer = move |request| {
+                    let door = door.clone();
+                    async move { door.answer(request).await }
+                };
+                let (stream, service) = (TokioIo::new(*stream), service_fn(answer));
+                let connection = self.secured.serve_connection_with_upgrades(stream, service);
+                self.drive(connection, auto::UpgradeableConnection::graceful_shutdown).await;
+            }
+            Ok(Spoken::Plain(stream)) => self.plain(stream).await,
+            Ok(Spoken::Redirected(stream, port)) => {
+                let answer = |request| self.redirected(request, port);
+                let (stream, service) = (TokioIo::new(stream), service_fn(answer));
+                let connection = self.plain.serve_connection(stream, service).with_upgrades();
+                self.drive(connection, http1::UpgradeableConnection::graceful_shutdown).await;
+            }
+            Err(error) => tracing::debug!(%error, "a connection ended before it began"),
+        }
+    }
+
+    async fn plain(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+        let answer = |request| self.door.answer(request);
+        let (stream, service) = (TokioIo::new(stream), service_fn(answer));
+        let connection = self.plain.serve_connection(stream, service).with_upgrades();
+        self.drive(connection, http1::UpgradeableConnection::graceful_shutdown).await;
+    }
+
+    /// Who asks how the server is gets an answer; load balancers follow no redirects.
+    async fn redirected(
+        &self,
+        request: Request<Incoming>,
+        port: u16,
+    ) -> Result<Response, Infallible> {
+        let redirect = match request.uri().path().starts_with("/health") {
+            true => None,
+            false => tls::redirect(&request, port),
+        };
+        match redirect {
+            Some(redirect) => Ok(redirect),
+            None => self.door.answer(request).await,
+        }
+    }
+
+    /// Until the client leaves; once we drain, until its answers are sent.
+    async fn drive<C, E>(&self, connection: C, finish: impl FnOnce(Pin<&mut C>) + Send)
+    where
+        C: Future<Output = Result<(), E>> + Send,
+        E: fmt::Display,
+    {
+        let mut connection = pin!(connection);
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = self.closing.cancelled() => {
+                finish(connection.as_mut());
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "a connection ended");
         }
     }
 }

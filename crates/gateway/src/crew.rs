@@ -20,7 +20,7 @@ use tokio::{
 };
 use tokio_util::{either::Either, sync::CancellationToken};
 
-use crate::{connection::Connections, door::Door};
+use crate::{connection::Connections, door::Door, tls::Tls};
 
 /// Accepted connections that may wait for their thread.
 const ARRIVALS_MAX: usize = 256;
@@ -57,6 +57,7 @@ impl Crew {
     /// Starts the threads. After `stop` each gives its requests `grace` to end, and ends.
     pub(crate) fn start(
         door: &Door,
+        tls: Option<&Tls>,
         count: usize,
         stop: &CancellationToken,
         grace: Duration,
@@ -65,7 +66,7 @@ impl Crew {
         for _ in 0..count.max(1) {
             let (hand, arrivals) = mpsc::channel(ARRIVALS_MAX);
             let runtime = Builder::new_current_thread().enable_all().build()?;
-            let connections = Connections::new(door.clone(), grace);
+            let connections = Connections::new(door.clone(), tls.cloned(), grace);
             let stop = stop.clone();
             let serve = move || serve(&runtime, connections, arrivals, &stop);
             threads.push(thread::Builder::new().name("door".into()).spawn(serve)?);

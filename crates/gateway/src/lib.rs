@@ -2,7 +2,7 @@
 //!
 //! A request passes through these files in this order:
 //!
-//! 1. `server`, `crew`, `connection`: accept connections and serve each on one thread.
+//! 1. `server`, `crew`, `connection`, `tls`: accept connections and serve each on one thread.
 //! 2. `door`: gives each request its id, an access line, its metrics, and renders what failed.
 //! 3. `routes`: the table of paths, and the busiest one, which goes past it; `keys`: who may call.
 //! 4. `context`, `intake`: headers and body, parsed once; all validation ends here.
@@ -39,6 +39,7 @@ mod routes;
 mod server;
 mod static_files;
 mod tasks;
+mod tls;
 mod tunnel;
 
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::SystemTime};
@@ -55,6 +56,7 @@ use types::ModelName;
 
 pub use keys::{Key, KeyDigest, KeyRing, digest};
 pub use server::{Listener, Server};
+pub use tls::{BadCertificate, Certificate, Plain, Tls};
 
 /// What the doors open onto.
 #[derive(Clone)]

@@ -11,6 +11,7 @@ use crate::{
     door::{Door, Visitors},
     ieops, internal,
     routes::Routes,
+    tls::Tls,
 };
 
 /// Pause after the system refused a connection, for example because descriptors ran out.
@@ -46,15 +47,20 @@ pub struct Server {
 }
 
 impl Server {
-    /// The door for clients, with one thread per processor. Serves until `stop`, then gives open
+    /// The door for clients, with one thread per processor, and with TLS on its ports if there is a certificate. Serves until `stop`, then gives open
     /// requests `grace` to end.
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn public(gateway: Gateway, stop: CancellationToken, grace: Duration) -> io::Result<Self> {
+    pub fn public(
+        gateway: Gateway,
+        tls: Option<&Tls>,
+        stop: CancellationToken,
+        grace: Duration,
+    ) -> io::Result<Self> {
         let routes = Routes::public(gateway.clone());
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Self::new(&Door::new(gateway, routes, Visitors::Clients), threads, stop, grace)
+        Self::new(&Door::new(gateway, routes, Visitors::Clients), tls, threads, stop, grace)
     }
 
     /// The door for workers. It must stay open longer than the public one, because workers
@@ -65,7 +71,7 @@ impl Server {
     pub fn internal(gateway: Gateway, stop: CancellationToken) -> io::Result<Self> {
         let routes = Routes::of(internal::router(gateway.clone()));
         let door = Door::new(gateway, routes, Visitors::Workers);
-        Self::new(&door, 1, stop, Duration::ZERO)
+        Self::new(&door, None, 1, stop, Duration::ZERO)
     }
 
     /// The door at which workers of the IEOPS SDK register.
@@ -75,16 +81,17 @@ impl Server {
     pub fn ieops(gateway: Gateway, stop: CancellationToken) -> io::Result<Self> {
         let routes = Routes::of(ieops::router(gateway.clone()));
         let door = Door::new(gateway, routes, Visitors::Workers);
-        Self::new(&door, 1, stop, Duration::ZERO)
+        Self::new(&door, None, 1, stop, Duration::ZERO)
     }
 
     fn new(
         door: &Door,
+        tls: Option<&Tls>,
         threads: usize,
         stop: CancellationToken,
         grace: Duration,
     ) -> io::Result<Self> {
-        let crew = Crew::start(door, threads, &stop, grace)?;
+        let crew = Crew::start(door, tls, threads, &stop, grace)?;
         Ok(Self { crew, acceptors: TaskTracker::new(), stop })
     }
 

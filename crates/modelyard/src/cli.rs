@@ -9,6 +9,7 @@ mod dead;
 mod key;
 mod serve;
 mod store;
+mod tls;
 
 use clap::{Parser, Subcommand};
 
@@ -24,6 +25,7 @@ pub(crate) use self::{
     key::{KeyCommand, KeyCreateArgs},
     serve::{CheckConfigArgs, ConfigArgs, ConfigFileArgs, ServeArgs},
     store::{ExportArgs, ImportArgs, StoreCommand},
+    tls::{TlsCommand, TlsInitArgs},
 };
 
 /// Turns AI models into services.
@@ -92,6 +94,9 @@ Examples:
   modelyard key revoke alice"
     )]
     Key(KeyCommand),
+    /// Make a certificate, so that the server speaks https.
+    #[command(subcommand, after_help = "Examples:\n  modelyard tls init 192.168.1.100")]
+    Tls(TlsCommand),
     /// Check, export and import the store of tasks.
     #[command(
         subcommand,

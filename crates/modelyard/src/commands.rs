@@ -18,6 +18,7 @@ mod serve;
 mod status;
 mod store;
 mod task;
+mod tls;
 mod up;
 mod worker;
 
@@ -55,6 +56,7 @@ pub(crate) fn run(command: Command, around: &Surroundings) -> Result<(), Failure
         Command::Invoke(args) => client_runtime()?.block_on(invoke::run(args)),
         Command::Chat(args) => client_runtime()?.block_on(chat::run(args)),
         Command::Task(command) => client_runtime()?.block_on(task::run(command)),
+        Command::Tls(command) => tls::run(&command, around),
         Command::Key(command) => key::run(&command, around),
         Command::Store(command) => store::run(&command, around),
         Command::Batch(command) => client_runtime()?.block_on(batch::run(command)),

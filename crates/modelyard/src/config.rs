@@ -38,9 +38,10 @@ pub use self::{
     flags::Flags,
     issue::{Issue, Issues},
     registry::write_builtin,
-    resolve::ieops_model,
+    resolve::{ieops_model, tls_files},
     settings::{
-        ListenAddress, ServerSettings, Settings, StoreSettings, WebhooksSettings, WorkerSettings,
+        ListenAddress, ServerSettings, Settings, StoreSettings, TlsSettings, WebhooksSettings,
+        WorkerSettings,
     },
     show::Shown,
 };

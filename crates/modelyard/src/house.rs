@@ -35,6 +35,7 @@ use crate::{
     run_dir::RunDir,
     signals::Stop,
     store_room::{open_folder, open_store},
+    tls_room::{TlsError, TlsRoom},
 };
 
 /// Why the house could not be built.
@@ -52,6 +53,9 @@ pub(crate) enum HouseError {
     /// The door for workers of the IEOPS SDK cannot be opened.
     #[error("cannot open the door at which workers register (ieops.socket)")]
     Ieops(#[source] ListenError),
+    /// The certificate cannot be used.
+    #[error("cannot speak https (tls)")]
+    Tls(#[from] TlsError),
     /// It cannot be told who may call.
     #[error("cannot read the API keys")]
     Keys(#[from] KeyFileError),
@@ -116,6 +120,7 @@ struct House {
 impl House {
     async fn build(start: Start) -> Result<Self, HouseError> {
         let Start { settings, doors, metrics, stop } = start;
+        let (keys, tls) = (Keys::open(&settings)?, TlsRoom::furnish(&settings, &doors)?);
         let run_dir = RunDir::create().map_err(|e| system("make a directory for sockets", e))?;
         let configured = settings.server.internal_listen.as_ref();
         let (internal_door, address) = listen::open_internal(configured, &run_dir).await?;
@@ -132,7 +137,6 @@ impl House {
             Control::new(places, Arc::new(local), fleet.clone(), metrics.clone());
         let (proxy, proxy_service) =
             ieops_room::furnish(&settings, &fleet, &dispatcher, &tasks, &metrics)?.unzip();
-        let keys = Keys::open(&settings)?;
         let gateway = Gateway::new(Inner {
             dispatcher: dispatcher.clone(),
             fleet: fleet.clone(),
@@ -160,13 +164,11 @@ impl House {
         let opener = Opener { fleet, dispatcher, control };
         opener.open_all(&settings, &tasks).await;
         let ieops = ieops_room::open(proxy_service, &gateway, &loops, &end)?;
-        let public = Server::public(gateway, stop.drain.clone(), settings.server.drain)
-            .map_err(|error| system("start a thread", error))?;
-        let files = doors.into_iter().filter_map(|door| {
-            public.listen(door.listener);
-            door.file
-        });
-        let held = files.chain(internal_door.file).collect();
+        let (public, mut held) = open_to_clients(gateway, doors, tls.as_ref(), &stop, &settings)?;
+        held.extend(internal_door.file);
+        if let Some(tls) = tls {
+            loops.spawn(tls.watch(end.clone()));
+        }
         let (tasks, batches) = begin(tasks, batches, &stop.drain);
         Ok(Self {
             drain: stop.drain,
@@ -202,6 +204,25 @@ impl House {
         self.loops.close();
         self.loops.wait().await;
     }
+}
+
+/// Serves at all doors for clients; gives the files of their sockets, which go when they are dropped.
+fn open_to_clients(
+    gateway: Gateway,
+    doors: Vec<Door>,
+    tls: Option<&TlsRoom>,
+    stop: &Stop,
+    settings: &Settings,
+) -> Result<(Server, Vec<SocketFile>), HouseError> {
+    let (tls, grace) = (tls.map(|room| &room.tls), settings.server.drain);
+    let public = Server::public(gateway, tls, stop.drain.clone(), grace)
+        .map_err(|error| system("start a thread", error))?;
+    let files = doors.into_iter().filter_map(|door| {
+        public.listen(door.listener);
+        door.file
+    });
+    let files = files.collect();
+    Ok((public, files))
 }
 
 /// Makes models callable.

@@ -17,6 +17,7 @@ mod run_dir;
 mod running;
 mod signals;
 mod store_room;
+mod tls_room;
 
 use std::{env, ffi::OsString, process::ExitCode};
 

@@ -12,6 +12,8 @@ use types::{ModelName, ModelSpec};
 pub(super) struct ConfigToml {
     /// Where clients reach the server, and what it accepts.
     pub(super) server: ServerToml,
+    /// HTTPS at the addresses of `server.listen`; see docs/operations.md.
+    pub(super) tls: TlsToml,
     /// Where durable tasks are kept.
     pub(super) store: StoreToml,
     /// Files that clients upload and batches write.
@@ -75,6 +77,40 @@ impl Default for ServerToml {
             keys_file: None,
         }
     }
+}
+
+/// `[tls]`
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct TlsToml {
+    /// Whether a certificate that is found is used.
+    pub(super) enabled: bool,
+    /// The certificate as PEM, those that vouch for it behind it. Default: what `modelyard tls init` has written, if it has.
+    pub(super) cert_file: Option<PathBuf>,
+    /// Its private key as PEM.
+    pub(super) key_file: Option<PathBuf>,
+    /// Who may speak plain HTTP at the same port: `local`, clients of this machine; `redirect`, nobody; `allow`, everybody.
+    /// Who may not is sent to https.
+    pub(super) plain: PlainToml,
+}
+
+impl Default for TlsToml {
+    fn default() -> Self {
+        Self { enabled: true, cert_file: None, key_file: None, plain: PlainToml::default() }
+    }
+}
+
+/// Who may speak plain HTTP where there is a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum PlainToml {
+    /// Clients of this machine.
+    #[default]
+    Local,
+    /// Nobody.
+    Redirect,
+    /// Everybody.
+    Allow,
 }
 
 /// Where the record of a synchronous call is kept.

@@ -72,6 +72,8 @@ pub(super) fn make_absolute(config: &mut ConfigToml, tree: &Tree, bases: &Bases)
         }
     };
     fix(&mut config.server.static_dir, "server.static_dir");
+    fix(&mut config.tls.cert_file, "tls.cert_file");
+    fix(&mut config.tls.key_file, "tls.key_file");
     fix(&mut config.server.keys_file, "server.keys_file");
     fix(&mut config.store.path, "store.path");
     fix(&mut config.store.results_dir, "store.results_dir");

@@ -2,16 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
+use gateway::Plain;
 use telemetry::log::{LogFormat, LogSettings};
 use types::{ModelKind, ModelName, ModelSpec, Placement};
 
 use super::{
-    file::{BatchesToml, ConfigToml, LogFormatToml},
+    file::{BatchesToml, ConfigToml, LogFormatToml, PlainToml},
     judge::Judge,
     key::KeyPath,
     paths::Bases,
     settings::{
-        BatchSettings, FileSettings, ServerSettings, Settings, StoreSettings, WorkerSettings,
+        BatchSettings, FileSettings, ServerSettings, Settings, StoreSettings, TlsSettings,
+        WorkerSettings,
     },
     tree::{Source, Tree},
     webhooks,
@@ -44,6 +46,7 @@ pub(super) fn settings(
     judge: &mut Judge<'_>,
 ) -> Settings {
     let server = server(config, &data_dir, judge);
+    let tls = tls(config, &data_dir, judge);
     let store = store(config, data_dir.join("tasks.db"), judge);
     let files = files(config, data_dir.join("files"), judge);
     let batches = batches(config, judge);
@@ -53,6 +56,7 @@ pub(super) fn settings(
     let webhooks = webhooks::webhooks(config, judge);
     Settings {
         server,
+        tls,
         store,
         files,
         batches,
@@ -102,6 +106,31 @@ fn server(config: &ConfigToml, data_dir: &Path, judge: &mut Judge<'_>) -> Server
         keys_file: server.keys_file.clone().unwrap_or_else(|| data_dir.join("keys.json")),
         keys_required: server.keys_file.is_some(),
     }
+}
+
+fn tls(config: &ConfigToml, data_dir: &Path, judge: &mut Judge<'_>) -> Option<TlsSettings> {
+    let tls = &config.tls;
+    if tls.cert_file.is_some() != tls.key_file.is_some() {
+        let problem = "`cert_file` and `key_file` belong together".to_owned();
+        judge.refuse(&KeyPath::dotted("tls.cert_file"), problem, "name both, or neither");
+    }
+    let [cert, key] = tls_files(data_dir);
+    let plain = match tls.plain {
+        PlainToml::Local => Plain::Local,
+        PlainToml::Redirect => Plain::Redirect,
+        PlainToml::Allow => Plain::Allow,
+    };
+    tls.enabled.then(|| TlsSettings {
+        cert_file: tls.cert_file.clone().unwrap_or(cert),
+        key_file: tls.key_file.clone().unwrap_or(key),
+        plain,
+        required: tls.cert_file.is_some(),
+    })
+}
+
+/// Where `modelyard tls init` puts certificate and key.
+pub fn tls_files(data_dir: &Path) -> [PathBuf; 2] {
+    ["server.crt", "server.key"].map(|name| data_dir.join("tls").join(name))
 }
 
 /// The model that a person chose; one that does not exist is a mistake now, not at the first call.

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fmt, path::PathBuf, str::FromStr, time::Duratio
 
 use adapters::webhook::WebhookSettings;
 use api::worker::Address;
+use gateway::Plain;
 use telemetry::log::LogSettings;
 use types::{ModelName, ModelSpec, RetrySpec};
 
@@ -80,6 +81,19 @@ pub struct ServerSettings {
     pub keys_file: PathBuf,
     /// Whether callers need a key even without that file.
     pub keys_required: bool,
+}
+
+/// `[tls]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsSettings {
+    /// The certificate, PEM.
+    pub cert_file: PathBuf,
+    /// Its key, PEM.
+    pub key_file: PathBuf,
+    /// Who may speak plain HTTP.
+    pub plain: Plain,
+    /// Whether the files must be there, being named.
+    pub required: bool,
 }
 
 /// `[store]`
@@ -160,6 +174,8 @@ pub struct WebhooksSettings {
 pub struct Settings {
     /// How clients reach it.
     pub server: ServerSettings,
+    /// HTTPS; `None` if it is switched off.
+    pub tls: Option<TlsSettings>,
     /// Where tasks are kept.
     pub store: StoreSettings,
     /// Where files are kept.
