@@ -6,6 +6,7 @@
 #[path = "../tests/it/servers/dav.rs"]
 mod dav;
 #[path = "../tests/it/servers/v3.rs"]
+#[expect(dead_code, reason = "only tests turn its knobs")]
 mod v3;
 
 use std::{env, io, path::PathBuf};

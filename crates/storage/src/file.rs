@@ -76,7 +76,38 @@ impl File {
         }
         let mut state = self.state().await?;
         state.writes.drain().await?;
-        state.reads.read(&self.opened, self.chunks.read, offset, length).await
+        state.reads.read(&self.opened, self.chunks.read, offset, length, 0).await
+    }
+
+    /// Fills `buffer` from `offset`, while more is on its way; how much was there before the end
+    /// of the file.
+    ///
+    /// # Cancel safety
+    /// As [`Self::read_at`].
+    ///
+    /// # Errors
+    /// As [`Self::read_at`].
+    pub async fn read_into(&self, offset: u64, buffer: &mut [u8]) -> Result<usize> {
+        if !self.access.read {
+            return Err(self.not_open_for("reading"));
+        }
+        let mut state = self.state().await?;
+        state.writes.drain().await?;
+        let until = offset.saturating_add(buffer.len() as u64);
+        let (chunk, mut done) = (self.chunks.read, 0);
+        while done < buffer.len() {
+            let length = chunk.min(buffer.len() - done);
+            let at = offset + done as u64;
+            let pieces = state.reads.read(&self.opened, chunk, at, length, until).await?;
+            for piece in &pieces {
+                buffer[done..done + piece.len()].copy_from_slice(piece);
+                done += piece.len();
+            }
+            if pieces.iter().map(Bytes::len).sum::<usize>() < length {
+                break;
+            }
+        }
+        Ok(done)
     }
 
     /// Sends `data` on its way to `offset`.

@@ -43,18 +43,24 @@ impl StorageFile {
         offset: u64,
         length: usize,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        let pieces = self.wait(py, self.file.read_at(offset, length))?;
-        if let [piece] = pieces.as_slice() {
-            return Ok(PyBytes::new(py, piece));
+        if length <= self.file.chunks().read {
+            let pieces = self.wait(py, self.file.read_at(offset, length))?;
+            return Ok(match pieces.as_slice() {
+                [piece] => PyBytes::new(py, piece),
+                pieces => PyBytes::new(py, &pieces.concat()),
+            });
         }
-        PyBytes::new_with(py, pieces.iter().map(Bytes::len).sum(), |mut whole| {
-            for piece in &pieces {
-                let (here, rest) = whole.split_at_mut(piece.len());
-                here.copy_from_slice(piece);
-                whole = rest;
-            }
+        // Filled in place while more is on its way: a second copy of a large file costs more
+        // than its way through the network.
+        let mut read = 0;
+        let whole = PyBytes::new_with(py, length, |buffer| {
+            read = self.wait(py, self.file.read_into(offset, buffer))?;
             Ok(())
-        })
+        })?;
+        if read == length {
+            return Ok(whole);
+        }
+        Ok(PyBytes::new(py, &whole.as_bytes()[..read]))
     }
 
     /// Takes the bytes without a copy: they are immutable, and held until they are sent.

@@ -52,12 +52,14 @@ impl Reads {
         self.end = None;
     }
 
+    /// Up to `length` bytes from `offset`; the caller will go on up to `until`.
     pub(super) async fn read(
         &mut self,
         opened: &Arc<dyn Opened>,
         chunk: usize,
         offset: u64,
         length: usize,
+        until: u64,
     ) -> Result<Vec<Bytes>> {
         let Some(end) = offset.checked_add(length as u64) else {
             return Err(Error::new(Kind::Invalid, "the read ends beyond what files can be"));
@@ -69,7 +71,8 @@ impl Reads {
             let wanted = usize::try_from(end - at).unwrap_or(usize::MAX);
             let mut last = false;
             if self.rest.as_ref().is_none_or(|(start, rest)| !holds(*start, rest, at)) {
-                let horizon = if in_order { end.max(at + (chunk * DEPTH) as u64) } else { end };
+                let ahead = if in_order { at + (chunk * DEPTH) as u64 } else { end };
+                let horizon = end.max(until).max(ahead);
                 let (start, asked, piece) = self.next(opened, chunk, at, horizon).await?;
                 last = piece.len() < asked;
                 self.rest = Some((start, piece));

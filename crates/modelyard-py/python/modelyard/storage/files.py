@@ -20,11 +20,15 @@ LEASE = 3600.0
 class RawStorageFile(io.RawIOBase):
     """A file without a buffer: every read and write is a request of its own."""
 
-    def __init__(self, core: CoreFile, backend: str, path: str, mode: str) -> None:
+    def __init__(
+        self, core: CoreFile, backend: str, path: str, mode: str, piece: int | None = None
+    ) -> None:
         self._core = core
+        # At most this many bytes of a view are taken by one write: a buffer above goes on with
+        # the rest, and small copies are cheaper than one large one.
+        self._piece = piece
         self._backend = backend
         self._position = 0
-        self._size_known = 0
         self.name = path
         self.mode = mode
         self._reads = "r" in mode or "+" in mode
@@ -75,7 +79,7 @@ class RawStorageFile(io.RawIOBase):
         self._check()
         if not self.writable():
             raise io.UnsupportedOperation("not writable")
-        whole = data if type(data) is bytes else bytes(data)
+        whole = data if type(data) is bytes else bytes(memoryview(data).cast("B")[: self._piece])
         if self._appends:
             self._position = self._core.append(whole)
         else:
@@ -232,7 +236,7 @@ def open_file(
     binary = "b" in mode
     if buffering == 0:
         return _Raw(core, backend, path, mode)
-    raw = RawStorageFile(core, backend, path, mode)
+    raw = RawStorageFile(core, backend, path, mode, core.chunks[1])
     read_size, write_size = core.chunks
     updating, writing = "+" in mode, "r" not in mode
     # What is buffered at least is one request: less would only mean more of them.
