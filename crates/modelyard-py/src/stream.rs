@@ -12,7 +12,10 @@ use api::BoxError;
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame};
 use parking_lot::Mutex;
-use tokio::time::{Sleep, sleep_until};
+use tokio::{
+    task::JoinHandle,
+    time::{Sleep, sleep_until},
+};
 
 use crate::{
     handler::StreamLimit,
@@ -112,12 +115,31 @@ impl Stream {
 
     fn end(&self, end: End) {
         let mut state = self.state.lock();
-        state.end = Some(end);
+        // One that has expired ended well, whatever its code says then.
+        state.end.get_or_insert(end);
         let reader = state.reader.take();
         drop(state);
         if let Some(reader) = reader {
             reader.wake();
         }
+    }
+
+    /// Its time is up: the reader gets what waits and `last`, and the code is told to stop.
+    pub(crate) fn expire(&self, last: &[u8]) {
+        let mut state = self.state.lock();
+        if state.gone || state.end.is_some() {
+            return;
+        }
+        state.waiting.extend_from_slice(last);
+        state.end = Some(End::Complete);
+        state.gone = true;
+        let was_parked = std::mem::take(&mut state.parked);
+        let reader = state.reader.take();
+        drop(state);
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+        self.tell_gone(was_parked);
     }
 
     fn lose_reader(&self) {
@@ -126,9 +148,13 @@ impl Stream {
             state.gone = true;
             (std::mem::take(&mut state.parked), state.end.is_some())
         };
-        if ended {
-            return;
+        if !ended {
+            self.tell_gone(was_parked);
         }
+    }
+
+    /// Tells the code that nobody reads any more.
+    fn tell_gone(&self, was_parked: bool) {
         self.inbox.left(self.key);
         if was_parked {
             self.inbox.resume(self.lane, self.key);
@@ -139,7 +165,9 @@ impl Stream {
 /// The reading half. Dropping it before the end stops the code.
 pub(crate) struct StreamBody {
     stream: Arc<Stream>,
+    /// `None` for a stream without one, and once it is kept.
     limit: Option<StreamLimit>,
+    keeper: Option<JoinHandle<()>>,
     /// Until when pieces gather.
     gathering: Option<Instant>,
     alarm: Option<Pin<Box<Sleep>>>,
@@ -148,7 +176,7 @@ pub(crate) struct StreamBody {
 impl StreamBody {
     /// What is sent into the stream, as long as `limit` allows.
     pub(crate) const fn new(stream: Arc<Stream>, limit: Option<StreamLimit>) -> Self {
-        Self { stream, limit, gathering: None, alarm: None }
+        Self { stream, limit, keeper: None, gathering: None, alarm: None }
     }
 
     /// Has the reader look again once pieces had their time to gather.
@@ -162,17 +190,6 @@ impl StreamBody {
             cx.waker().wake_by_ref();
         }
     }
-
-    /// The last piece, if the time of the stream is up. Its code is told that nobody reads.
-    fn cut(&mut self, silent: Option<&mut Context<'_>>) -> Option<Bytes> {
-        let Poll::Ready(last) = self.limit.as_mut()?.poll(silent) else { return None };
-        self.limit = None;
-        self.stream.lose_reader();
-        let mut state = self.stream.state.lock();
-        state.waiting.clear();
-        state.end = Some(End::Complete);
-        Some(last)
-    }
 }
 
 impl Body for StreamBody {
@@ -184,6 +201,10 @@ impl Body for StreamBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.get_mut();
+        if let Some(limit) = this.limit.take() {
+            // Of its own: a reader that is slow does not ask for more.
+            this.keeper = Some(tokio::spawn(limit.keep(Arc::downgrade(&this.stream))));
+        }
         let mut state = this.stream.state.lock();
         if state.waiting.is_empty() {
             match state.end {
@@ -199,19 +220,12 @@ impl Body for StreamBody {
             if let Some(until) = until {
                 this.look_again(until, cx);
             }
-            return match this.cut(Some(cx)) {
-                Some(last) => Poll::Ready(Some(Ok(Frame::data(last)))),
-                None => Poll::Pending,
-            };
+            return Poll::Pending;
         }
         let piece = std::mem::take(&mut state.waiting).freeze();
         let was_parked = std::mem::take(&mut state.parked);
         drop(state);
         this.gathering = Instant::now().checked_add(GATHERING);
-        if let Some(last) = this.cut(None) {
-            let whole = [piece, last].concat();
-            return Poll::Ready(Some(Ok(Frame::data(whole.into()))));
-        }
         if was_parked {
             this.stream.inbox.resume(this.stream.lane, this.stream.key);
         }
@@ -221,6 +235,9 @@ impl Body for StreamBody {
 
 impl Drop for StreamBody {
     fn drop(&mut self) {
+        if let Some(keeper) = &self.keeper {
+            keeper.abort();
+        }
         self.stream.lose_reader();
     }
 }

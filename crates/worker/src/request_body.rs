@@ -30,6 +30,7 @@ where
     }
     let length = body.size_hint();
     if length.lower() > bytes_max as u64 {
+        hear_out(body).await;
         return Err(too_large());
     }
     match length.exact() {

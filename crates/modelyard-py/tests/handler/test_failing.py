@@ -67,6 +67,14 @@ def test_a_stream_that_never_stops_is_cut_off_too(shared: Worker) -> None:
     until(lambda: "endless-closed" in shared.noted())
 
 
+def test_a_stream_whose_reader_does_not_read_is_cut_off_too(shared: Worker) -> None:
+    ended = shared.noted().count("endless-closed")
+    response = shared.begin("/sse/endless_brief", {})
+    until(lambda: shared.noted().count("endless-closed") == ended + 1)
+    # What had been sent, and why there is no more.
+    assert response.read().endswith(b'"type": "timeout_error"}\n\n')
+
+
 def test_a_blocked_thread_is_answered_for_in_time(worker: Worker) -> None:
     answer = worker.call("/api/brief_on_a_thread", {"s": 1})
     assert answer.error() == (504, "timeout_error", "Request timeout after 0.2s")

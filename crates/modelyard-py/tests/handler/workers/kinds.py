@@ -252,6 +252,6 @@ if __name__ == "__main__":
         enable_cors=True,
         cors_origins=["https://shop.example"],
         capacity=capacity,
-        body_bytes_max=100_000,
+        body_bytes_max=20_000,
     )
     Handler(server=server).serve()
