@@ -160,6 +160,9 @@ pub trait Backend: Debug + Send + Sync {
     async fn set_permissions(&self, place: &Place, permissions: u32) -> Result<()>;
 
     /// Copies a file where the server can do it itself; `false` if it cannot.
+    ///
+    /// # Cancel safety
+    /// Once sent it may still happen.
     async fn copy_on_server(&self, _from: &Place, _to: &Place) -> Result<bool> {
         Ok(false)
     }
@@ -196,11 +199,17 @@ pub trait Opened: Debug + Send + Sync {
     async fn set_size(&self, size: u64) -> Result<()>;
 
     /// Takes a lock if it is free, otherwise fails with [`Kind::Locked`].
+    ///
+    /// # Cancel safety
+    /// A lock that was given just then is held until the file is closed.
     async fn try_lock(&self, _request: LockRequest) -> Result<()> {
         Err(Error::new(Kind::Unsupported, "this storage has no locks"))
     }
 
     /// Gives all locks back that were taken through this file.
+    ///
+    /// # Cancel safety
+    /// Dropping the future may leave locks held until the file is closed.
     async fn unlock(&self) -> Result<()> {
         Ok(())
     }
