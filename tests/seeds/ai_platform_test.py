@@ -1,12 +1,10 @@
-"""The calls that the document of `ai-platform` shows, word for word; only host and port differ.
-
-Its calls over TLS come with TLS.
-"""
+"""The calls that the document of `ai-platform` shows, word for word; only host and port differ."""
 
 import json
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from harness import PROGRAM, ROOT, free_port, serving
@@ -90,14 +88,22 @@ def checkout(tmp_path):
     return tmp_path
 
 
-def test_the_scripts_start_and_stop_the_server(checkout):
-    port = free_port()
+class Terminal:
+    """Where somebody types the lines of the document, in the folder of the scripts."""
 
-    def typed(line: str) -> str:
+    def __init__(self, checkout: Path):
+        self.checkout = checkout
+        self.port = free_port()
+
+    def type(self, text: str) -> str:
         done = subprocess.run(
-            ["bash", "-c", line],
-            cwd=checkout / "scripts",
-            env={**os.environ, "PORT": str(port), "MODELYARD_DATA_DIR": str(checkout / "data")},
+            ["bash", "-ec", text],
+            cwd=self.checkout / "scripts",
+            env={
+                **os.environ,
+                "PORT": str(self.port),
+                "MODELYARD_DATA_DIR": str(self.checkout / "data"),
+            },
             # The server keeps what it was given; nobody waits for its end.
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -107,13 +113,39 @@ def test_the_scripts_start_and_stop_the_server(checkout):
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    start, stop = ((BLOCKS.folder / name).read_text() for name in ("start.sh", "stop.sh"))
-    try:
-        assert f"ready at http://127.0.0.1:{port}" in typed(start)
-        health = json.loads(typed(BLOCKS.text("health.sh", port)))
-        assert health["checks"]["models"]["local-echo"]["status"] == "ready"
-    finally:
-        told = typed(stop)
-    assert "has stopped" in told
+
+@pytest.fixture
+def terminal(checkout):
+    terminal = Terminal(checkout)
+    yield terminal
+    assert terminal.type(block("stop.sh")), "it says whether a server ran"
+
+
+def block(name: str) -> str:
+    return (BLOCKS.folder / name).read_text()
+
+
+def test_the_scripts_start_and_stop_the_server(terminal):
+    assert f"ready at http://127.0.0.1:{terminal.port}" in terminal.type(block("start.sh"))
+    health = json.loads(terminal.type(BLOCKS.text("health.sh", terminal.port)))
+    assert health["checks"]["models"]["local-echo"]["status"] == "ready"
+    assert "has stopped" in terminal.type(block("stop.sh"))
     with pytest.raises(AssertionError):
-        typed(BLOCKS.text("health.sh", port))
+        terminal.type(BLOCKS.text("health.sh", terminal.port))
+
+
+def test_one_script_makes_the_certificate_and_the_next_one_uses_it(terminal):
+    # A test is nobody's administrator.
+    told = terminal.type(block("setup_ssl.sh").removeprefix("sudo "))
+    assert "192.168.0.168" in told
+    terminal.type(block("start_https.sh"))
+    calls = block("https.sh").replace("192.168.1.100", f"127.0.0.1:{terminal.port}")
+    health, answer = map(json.loads, split_json(terminal.type(calls)))
+    assert health["checks"]["models"]["modelyard-demo"]["status"] == "ready"
+    assert answer["choices"][0]["message"]["content"]
+
+
+def split_json(text: str) -> list[str]:
+    """Objects that were printed one behind the other."""
+    first, end = json.JSONDecoder().raw_decode(text)
+    return [json.dumps(first), text[end:]]
