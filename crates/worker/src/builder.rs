@@ -8,6 +8,7 @@ use types::ModelName;
 use crate::{
     Handler, SocketHandler, Surface, WorkerError,
     handler::Service,
+    request_body::BodyLimits,
     routes::{RouteTable, ServedRoute},
     socket_call::SocketLimits,
 };
@@ -19,6 +20,14 @@ const CAPACITY_DEFAULT: u32 = 64;
 /// Longest body taken by a worker that does not say otherwise: 64 MiB, an hour of 16 kHz speech
 /// with some slack.
 const BODY_BYTES_MAX_DEFAULT: usize = 64 * 1024 * 1024;
+
+/// Silence in the middle of a body after which a worker that does not say otherwise gives it up.
+/// Common servers wait as long.
+const BODY_SILENCE_MAX_DEFAULT: Duration = Duration::from_secs(60);
+
+/// Wait for the head of a request in a worker that does not say otherwise. Above the 50 seconds
+/// after which the gateway drops its idle connections: whoever calls should be first to close.
+const HEAD_WAIT_MAX_DEFAULT: Duration = Duration::from_secs(75);
 
 /// Longest message of a socket taken by a worker that does not say otherwise: 16 MiB, as most
 /// servers of WebSockets do.
@@ -43,7 +52,8 @@ pub struct Worker {
     pub(crate) model: ModelName,
     pub(crate) description: Description,
     pub(crate) routes: RouteTable,
-    pub(crate) body_bytes_max: usize,
+    pub(crate) bodies: BodyLimits,
+    pub(crate) head_wait_max: Duration,
     pub(crate) sockets: SocketLimits,
     pub(crate) drain_max: Duration,
     pub(crate) engine: Option<EngineWatch>,
@@ -64,7 +74,11 @@ impl Worker {
                 capabilities: Vec::new(),
             },
             services: Vec::new(),
-            body_bytes_max: BODY_BYTES_MAX_DEFAULT,
+            bodies: BodyLimits {
+                bytes_max: BODY_BYTES_MAX_DEFAULT,
+                silence_max: BODY_SILENCE_MAX_DEFAULT,
+            },
+            head_wait_max: HEAD_WAIT_MAX_DEFAULT,
             sockets: SocketLimits {
                 message_bytes_max: MESSAGE_BYTES_MAX_DEFAULT,
                 ping_interval: PING_INTERVAL_DEFAULT,
@@ -88,7 +102,8 @@ pub struct WorkerBuilder {
     description: Description,
     /// One for each route of the description.
     services: Vec<Service>,
-    body_bytes_max: usize,
+    bodies: BodyLimits,
+    head_wait_max: Duration,
     sockets: SocketLimits,
     drain_max: Duration,
     engine: Option<EngineWatch>,
@@ -139,7 +154,22 @@ impl WorkerBuilder {
 
     /// Longest body of a call, in bytes.
     pub fn body_bytes_max(mut self, bytes: usize) -> Self {
-        self.body_bytes_max = bytes;
+        self.bodies.bytes_max = bytes;
+        self
+    }
+
+    /// Longest silence in the middle of a body; whoever sends nothing for that long gets a 400, and
+    /// the connection is closed. 60 seconds unless said otherwise.
+    pub fn body_silence_max(mut self, silence: Duration) -> Self {
+        self.bodies.silence_max = silence;
+        self
+    }
+
+    /// Longest wait for the whole head of a request; then the connection is closed, also one that
+    /// is idle between two requests. 75 seconds unless said otherwise. Callers that keep connections
+    /// should drop idle ones sooner, lest a request meets the close.
+    pub fn head_wait_max(mut self, wait: Duration) -> Self {
+        self.head_wait_max = wait;
         self
     }
 
@@ -197,7 +227,8 @@ impl WorkerBuilder {
             model,
             description: self.description,
             routes,
-            body_bytes_max: self.body_bytes_max,
+            bodies: self.bodies,
+            head_wait_max: self.head_wait_max,
             sockets: self.sockets,
             drain_max: self.drain_max,
             engine: self.engine,

@@ -16,7 +16,8 @@ use uuid::Uuid;
 
 use crate::{
     Handler, Incoming, Running, answer_body::AnswerBody, last_word::LastWord, ledger,
-    refusal::Refusal, request_body, routes::ServedRoute, running::Attendance, server::Server,
+    refusal::Refusal, request_body, request_body::BodyLimits, routes::ServedRoute,
+    running::Attendance, server::Server,
 };
 
 /// What the head of a call says.
@@ -57,7 +58,7 @@ where
         }
     };
     let incoming = Arrival { request, deadline, running: attendance.running().clone() };
-    let work = AssertUnwindSafe(incoming.work(handler, server.body_bytes_max)).catch_unwind();
+    let work = AssertUnwindSafe(incoming.work(handler, server.bodies)).catch_unwind();
     let end = tokio::select! {
         biased;
         end = work => match end {
@@ -94,11 +95,11 @@ where
     async fn work(
         self,
         handler: &dyn Handler,
-        body_bytes_max: usize,
+        bodies: BodyLimits,
     ) -> Result<Response<Body>, Fault> {
         let Self { request, deadline, running } = self;
         let (head, body) = request.into_parts();
-        let body = request_body::take(body, body_bytes_max).await?;
+        let body = request_body::take(body, bodies).await?;
         if !handler.queues() && !running.begin() {
             return Err(Refusal::draining().into_fault());
         }

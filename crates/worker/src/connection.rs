@@ -7,7 +7,7 @@ use std::{
 use api::worker::Report;
 use http::Request;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
@@ -38,6 +38,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (last_word, afterlife) = (LastWord::default(), Mutex::new(None));
+    let head_wait_max = server.head_wait_max;
     let connection = Arc::new(Connection { server, last_word, afterlife });
     let service = service_fn(|request: Request<Incoming>| {
         let connection = Arc::clone(&connection);
@@ -45,7 +46,11 @@ where
         connection.last_word.came(CallHead::call_id(request.headers()));
         async move { Ok::<_, Infallible>(door::answer(&connection, request).await) }
     });
-    let http = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    // Whoever connects and says nothing must not hold the connection for ever.
+    let http = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(head_wait_max)
+        .serve_connection(TokioIo::new(stream), service);
     let mut http = pin!(http.with_upgrades());
     let ended = tokio::select! {
         biased;

@@ -1,11 +1,16 @@
 //! The body of a call, as handlers get it.
 
-use std::time::Duration;
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
 use api::{Body, BoxError};
 use bytes::{Bytes, BytesMut};
-use http_body::Body as HttpBody;
+use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::{BodyExt, Limited};
+use tokio::time::Sleep;
 use types::{ErrorCode, Fault};
 
 use crate::handler::too_large;
@@ -18,9 +23,17 @@ const AT_HAND_BYTES_MAX: u64 = 1024 * 1024;
 const HEARD_OUT_BYTES_MAX: usize = 64 * 1024;
 const HEARD_OUT_MAX: Duration = Duration::from_millis(500);
 
-/// Takes a body of at most `bytes_max` bytes: whole if it is short and says so, else as a stream
-/// that fails beyond the limit.
-pub(crate) async fn take<B>(body: B, bytes_max: usize) -> Result<Body, Fault>
+/// What every body of a worker keeps to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BodyLimits {
+    pub(crate) bytes_max: usize,
+    /// Longest wait for the next piece, while somebody wants it.
+    pub(crate) silence_max: Duration,
+}
+
+/// Takes a body within the limits: whole if it is short and says so, else as a stream that fails
+/// beyond them.
+pub(crate) async fn take<B>(body: B, limits: BodyLimits) -> Result<Body, Fault>
 where
     B: HttpBody<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
@@ -29,7 +42,8 @@ where
         return Ok(Body::empty());
     }
     let length = body.size_hint();
-    if length.lower() > bytes_max as u64 {
+    let body = Impatient::new(body, limits.silence_max);
+    if length.lower() > limits.bytes_max as u64 {
         hear_out(body).await;
         return Err(too_large());
     }
@@ -37,7 +51,7 @@ where
         Some(bytes) if bytes <= AT_HAND_BYTES_MAX => {
             read(body, bytes as usize).await.map(Body::full)
         }
-        _ => Ok(Body::stream(Limited::new(body, bytes_max))),
+        _ => Ok(Body::stream(Limited::new(body, limits.bytes_max))),
     }
 }
 
@@ -82,5 +96,62 @@ where
 
 /// The fault of a body that ended before its end.
 pub(crate) fn broke_off(error: impl Into<BoxError>) -> Fault {
-    Fault::new(ErrorCode::InvalidRequest, "the body broke off").caused_by(error)
+    let error = error.into();
+    let detail = match error.downcast_ref::<Silent>() {
+        Some(silent) => silent.to_string(),
+        None => "the body broke off".into(),
+    };
+    Fault::new(ErrorCode::InvalidRequest, detail).caused_by(error)
+}
+
+/// A body of which nothing came for so long.
+#[derive(Debug, thiserror::Error)]
+#[error("nothing more of the body came for {0:?}; send it without such pauses")]
+struct Silent(Duration);
+
+/// A body that fails when nothing of it comes for long. A reader that takes its time is not held
+/// against the sender: the wait begins when the reader finds nothing.
+struct Impatient<B> {
+    body: Pin<Box<B>>,
+    silence_max: Duration,
+    /// Since the reader waits.
+    silence: Option<Pin<Box<Sleep>>>,
+}
+
+impl<B> Impatient<B> {
+    fn new(body: B, silence_max: Duration) -> Self {
+        Self { body: Box::pin(body), silence_max, silence: None }
+    }
+}
+
+impl<B> HttpBody for Impatient<B>
+where
+    B: HttpBody<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = self.get_mut();
+        if let Poll::Ready(frame) = this.body.as_mut().poll_frame(context) {
+            this.silence = None;
+            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+        }
+        let silence_max = this.silence_max;
+        let silence = this.silence.get_or_insert_with(|| Box::pin(tokio::time::sleep(silence_max)));
+        ready!(silence.as_mut().poll(context));
+        Poll::Ready(Some(Err(Silent(silence_max).into())))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }

@@ -112,7 +112,8 @@ impl Worker {
         let outbox = launch.gateway.is_some().then(Outbox::default);
         let server = Server {
             routes: self.routes,
-            body_bytes_max: self.body_bytes_max,
+            bodies: self.bodies,
+            head_wait_max: self.head_wait_max,
             sockets: self.sockets,
             ledger: Ledger::new(description.capacity, outbox),
             token,

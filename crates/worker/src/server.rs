@@ -16,6 +16,7 @@ use crate::{
     Surface, connection,
     ledger::Ledger,
     listen::{Listener, Stream},
+    request_body::BodyLimits,
     routes::RouteTable,
     socket_call::SocketLimits,
     token::Token,
@@ -35,7 +36,9 @@ const PULSE: Duration = Duration::from_millis(500);
 /// What all connections of a worker share.
 pub(crate) struct Server {
     pub(crate) routes: RouteTable,
-    pub(crate) body_bytes_max: usize,
+    pub(crate) bodies: BodyLimits,
+    /// Longest wait for the head of a request.
+    pub(crate) head_wait_max: Duration,
     pub(crate) sockets: SocketLimits,
     pub(crate) ledger: Arc<Ledger>,
     /// Asked of every caller, if there is one.

@@ -19,6 +19,7 @@ mod lifelines;
 mod listening;
 mod reporting;
 mod routes;
+mod silence;
 mod socket_doors;
 mod socket_frames;
 mod sockets;
