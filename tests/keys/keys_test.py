@@ -7,7 +7,17 @@ import openai
 import pytest
 from harness import PROGRAM, serving
 
-CONFIG = "[models.modelyard-demo]\n[models.local-echo]\n"
+CONFIG = """
+[models.modelyard-demo]
+[models.local-echo]
+[models.headers]
+implementation = "headers.py:Headers"
+"""
+MODEL = """
+class Headers:
+    def predict(self, ctx):
+        return dict(ctx.headers)
+"""
 OPEN = {"/", "/health", "/healthz", "/health/live", "/health/ready", "/openapi.json", "/docs"}
 QUESTION = [{"role": "user", "content": "What is 2 + 3?"}]
 
@@ -32,6 +42,7 @@ def hurried(folder) -> str:
 @pytest.fixture(scope="module")
 def server(folder, key, hurried):
     env = {"XDG_CACHE_HOME": str(folder / "cache")}
+    (folder / "headers.py").write_text(MODEL)
     with serving(folder, config=CONFIG, env=env) as server:
         yield server
 
@@ -80,3 +91,20 @@ def test_a_key_that_calls_too_often_is_told_to_wait(server, hurried):
     error = refused[0].json()["error"]
     assert (error["message"], error["type"]) == ("API rate limit exceeded", "rate_limit_error")
     assert refused[0].headers["retry-after"] == "1"
+
+
+def test_the_key_does_not_reach_the_model(server, key):
+    headers = {"authorization": f"Bearer {key}", "x-of-the-caller": "stays"}
+    answer = server.post("/invoke/headers", {}, headers=headers)
+    assert answer.status == 200, answer.text()
+    seen = answer.json()["result"]
+    assert seen["x-of-the-caller"] == "stays"
+    assert key not in str(seen)
+
+
+def test_a_revocation_that_meets_nobody_closes_nothing(tmp_path):
+    env = {**os.environ, "MODELYARD_DATA_DIR": str(tmp_path / "data")}
+    command = [PROGRAM, "key", "revoke", "nobody"]
+    revoked = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True)
+    assert revoked.returncode == 64
+    assert not (tmp_path / "data/keys.json").exists()

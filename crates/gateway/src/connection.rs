@@ -10,19 +10,23 @@ use std::{
 
 use axum::response::Response;
 use http::Request;
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::conn::auto,
+use hyper::{
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::service_fn,
 };
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, UnixStream},
 };
+use tokio_rustls::server::TlsStream;
 use tokio_util::{either::Either, sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    activity::Activity,
     door::Door,
+    health,
     tls::{self, Spoken, Tls},
 };
 
@@ -80,7 +84,7 @@ struct Manner {
     door: Door,
     tls: Option<Tls>,
     plain: http1::Builder,
-    secured: auto::Builder<TokioExecutor>,
+    secured: http2::Builder<TokioExecutor>,
     closing: CancellationToken,
 }
 
@@ -88,10 +92,8 @@ impl Manner {
     fn new(door: Door, tls: Option<Tls>) -> Self {
         let mut plain = http1::Builder::new();
         plain.timer(TokioTimer::new()).header_read_timeout(IDLE_MAX).pipeline_flush(true);
-        let mut secured = auto::Builder::new(TokioExecutor::new());
-        secured.http1().timer(TokioTimer::new()).header_read_timeout(IDLE_MAX).pipeline_flush(true);
+        let mut secured = http2::Builder::new(TokioExecutor::new());
         secured
-            .http2()
             .timer(TokioTimer::new())
             .keep_alive_interval(PING_INTERVAL)
             .max_concurrent_streams(STREAMS_MAX);
@@ -105,17 +107,10 @@ impl Manner {
             () = self.closing.cancelled() => return,
         };
         match heard {
-            Ok(Spoken::Secured(stream)) => {
-                // HTTP/2 serves each request on a task of its own.
-                let door = self.door.clone();
-                let answer = move |request| {
-                    let door = door.clone();
-                    async move { door.answer(request).await }
-                };
-                let (stream, service) = (TokioIo::new(*stream), service_fn(answer));
-                let connection = self.secured.serve_connection_with_upgrades(stream, service);
-                self.drive(connection, auto::UpgradeableConnection::graceful_shutdown).await;
+            Ok(Spoken::Secured(stream)) if tls::speaks_http_2(&stream) => {
+                self.multiplexed(*stream).await;
             }
+            Ok(Spoken::Secured(stream)) => self.plain(*stream).await,
             Ok(Spoken::Plain(stream)) => self.plain(stream).await,
             Ok(Spoken::Redirected(stream, port)) => {
                 let answer = |request| self.redirected(request, port);
@@ -124,6 +119,21 @@ impl Manner {
                 self.drive(connection, http1::UpgradeableConnection::graceful_shutdown).await;
             }
             Err(error) => tracing::debug!(%error, "a connection ended before it began"),
+        }
+    }
+
+    /// HTTP/2: many requests at once, each on a task of its own.
+    async fn multiplexed(&self, stream: TlsStream<TcpStream>) {
+        let (door, activity) = (self.door.clone(), Activity::new());
+        let streams = activity.clone();
+        let answer = move |request| {
+            let (door, held) = (door.clone(), streams.hold());
+            async move { door.answer(request).await.map(|answer| held.until_sent(answer)) }
+        };
+        let connection = self.secured.serve_connection(TokioIo::new(stream), service_fn(answer));
+        tokio::select! {
+            () = self.drive(connection, http2::Connection::graceful_shutdown) => {}
+            () = activity.idle_for(IDLE_MAX) => tracing::debug!("a connection was idle for too long"),
         }
     }
 
@@ -140,14 +150,10 @@ impl Manner {
         request: Request<Incoming>,
         port: u16,
     ) -> Result<Response, Infallible> {
-        let redirect = match request.uri().path().starts_with("/health") {
-            true => None,
-            false => tls::redirect(&request, port),
-        };
-        match redirect {
-            Some(redirect) => Ok(redirect),
-            None => self.door.answer(request).await,
+        if health::PATHS.contains(&request.uri().path()) {
+            return self.door.answer(request).await;
         }
+        Ok(tls::redirect(&request, port))
     }
 
     /// Until the client leaves; once we drain, until its answers are sent.

@@ -19,6 +19,9 @@ use types::{Fault, ModelName};
 
 use crate::Gateway;
 
+/// Where anybody may ask, in plain too.
+pub(crate) const PATHS: [&str; 4] = ["/health", "/healthz", "/health/live", "/health/ready"];
+
 /// `GET /health`: the union of what the five systems' clients look for.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(crate) struct Health {

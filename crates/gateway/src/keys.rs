@@ -80,17 +80,24 @@ impl KeyRing {
         self.holders.store(holders.map(Arc::new));
     }
 
-    /// Lets a call in, and names its tenant where it names none.
+    /// Lets a call in, and names its tenant where it names none. The key goes no further: a model's code must not
+    /// learn what opens the others.
     pub(crate) fn admit(&self, headers: &mut HeaderMap) -> Result<(), Failure> {
         let holders = self.holders.load();
         let Some(holders) = holders.as_ref() else { return Ok(()) };
-        let Some(shown) = shown(headers) else {
-            let detail = "No API key provided. Include it in 'Authorization' header";
-            return Err(Failure::new(ErrorCode::Unauthorized, detail));
+        let shown = shown(headers);
+        let known =
+            |(name, key): &(HeaderName, &str)| Some((name.clone(), holders.get(&digest(key))?));
+        let Some((name, holder)) = shown.iter().find_map(known) else {
+            return Err(Failure::new(
+                ErrorCode::Unauthorized,
+                match shown.is_empty() {
+                    true => "No API key provided. Include it in 'Authorization' header",
+                    false => "Invalid API key",
+                },
+            ));
         };
-        let Some(holder) = holders.get(&digest(shown)) else {
-            return Err(Failure::new(ErrorCode::Unauthorized, "Invalid API key"));
-        };
+        headers.remove(name);
         if let Some(Err(early)) = holder.limit.as_ref().map(|limit| limit.check()) {
             let wait = early.wait_time_from(DefaultClock::default().now());
             let fault = Fault::new(ErrorCode::RateLimited, "API rate limit exceeded");
@@ -101,15 +108,18 @@ impl KeyRing {
     }
 }
 
-/// The key of a request: `X-API-Key: KEY`, `Authorization: Bearer KEY`, or `Authorization: KEY`.
-fn shown(headers: &HeaderMap) -> Option<&str> {
-    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    let authorization = |value| match str::split_once(value, ' ') {
-        Some((scheme, key)) if scheme.eq_ignore_ascii_case("bearer") => key,
-        _ => value,
+/// What may be the key of a request: `X-API-Key: KEY`, `Authorization: Bearer KEY`, or `Authorization: KEY`.
+fn shown(headers: &HeaderMap) -> Vec<(HeaderName, &str)> {
+    let text = |name: HeaderName| {
+        let text = headers.get(&name)?.to_str().ok()?.trim();
+        Some((name, text))
     };
-    let key = text(API_KEY).or_else(|| text(header::AUTHORIZATION).map(authorization));
-    key.map(str::trim).filter(|key| !key.is_empty())
+    let bare = |(name, value): (HeaderName, _)| match str::split_once(value, ' ') {
+        Some((scheme, key)) if scheme.eq_ignore_ascii_case("bearer") => (name, key.trim()),
+        _ => (name, value),
+    };
+    let both = text(API_KEY).into_iter().chain(text(header::AUTHORIZATION).map(bare));
+    both.filter(|(_, key)| !key.is_empty() && !key.eq_ignore_ascii_case("bearer")).collect()
 }
 
 /// For the routes that need a key.

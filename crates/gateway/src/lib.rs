@@ -11,6 +11,7 @@
 //!
 //! Absent on purpose: queues, retries, health (`dispatch`, `fleet`), records (`tasks`).
 
+mod activity;
 mod batches;
 mod catalog;
 mod connection;

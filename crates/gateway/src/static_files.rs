@@ -5,7 +5,7 @@ use std::path::Path;
 use axum::{Router, routing::get_service};
 use http::{HeaderValue, header, request};
 use tower_http::{
-    cors::{AllowOrigin, Any, CorsLayer},
+    cors::{AllowHeaders, AllowOrigin, Any, CorsLayer},
     services::{ServeDir, ServeFile},
 };
 
@@ -28,9 +28,10 @@ pub(crate) fn cors(origins: &[String]) -> CorsLayer {
             origins.iter().filter_map(|origin| HeaderValue::try_from(origin).ok()).collect();
         AllowOrigin::predicate(move |origin, _: &request::Parts| origins.contains(origin))
     };
-    CorsLayer::new().allow_origin(allowed).allow_methods(Any).allow_headers(Any).expose_headers([
-        header::RETRY_AFTER,
-        api::headers::REQUEST_ID,
-        api::headers::TASK_ID,
-    ])
+    CorsLayer::new()
+        .allow_origin(allowed)
+        .allow_methods(Any)
+        // Browsers take no `*` for `Authorization`.
+        .allow_headers(AllowHeaders::mirror_request())
+        .expose_headers([header::RETRY_AFTER, api::headers::REQUEST_ID, api::headers::TASK_ID])
 }

@@ -143,18 +143,34 @@ impl Tls {
     }
 }
 
-/// Sends a request to https; `None` for one that names no host.
-pub(crate) fn redirect<B>(request: &Request<B>, port: u16) -> Option<Response> {
+/// Whether the client chose HTTP/2 in its handshake.
+pub(crate) fn speaks_http_2(stream: &TlsStream<TcpStream>) -> bool {
+    stream.get_ref().1.alpn_protocol() == Some(b"h2")
+}
+
+/// Sends a request to https; one that names no host is told that.
+pub(crate) fn redirect<B>(request: &Request<B>, port: u16) -> Response {
+    let mut response = Response::new(Body::empty());
+    // Method and body stay what they are.
+    *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
+    if let Some(target) = target(request, port) {
+        response.headers_mut().insert(header::LOCATION, target);
+    } else {
+        *response.status_mut() = StatusCode::BAD_REQUEST;
+        *response.body_mut() =
+            Body::from("this port speaks https, and the request names no host\n");
+    }
+    response
+}
+
+fn target<B>(request: &Request<B>, port: u16) -> Option<HeaderValue> {
     let named = request.headers().get(header::HOST)?.to_str().ok()?;
     let authority: Authority = named.parse().ok()?;
     let port = if port == HTTPS_PORT { String::new() } else { format!(":{port}") };
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-    let target = format!("https://{}{port}{path}", authority.host());
-    let mut response = Response::new(Body::empty());
-    // Method and body stay what they are.
-    *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
-    response.headers_mut().insert(header::LOCATION, HeaderValue::try_from(target).ok()?);
-    Some(response)
+    // `OPTIONS *` means the server.
+    let path = if path.starts_with('/') { path } else { "/" };
+    HeaderValue::try_from(format!("https://{}{port}{path}", authority.host())).ok()
 }
 
 #[cfg(test)]
@@ -163,9 +179,10 @@ mod tests {
 
     fn location(host: &str, uri: &str, port: u16) -> Option<String> {
         let request = Request::get(uri).header(header::HOST, host).body(()).unwrap();
-        let response = redirect(&request, port)?;
-        assert_eq!(response.status(), 308);
-        Some(response.headers()[header::LOCATION].to_str().unwrap().to_owned())
+        let response = redirect(&request, port);
+        let location = response.headers().get(header::LOCATION);
+        assert_eq!(response.status(), if location.is_some() { 308 } else { 400 });
+        Some(location?.to_str().unwrap().to_owned())
     }
 
     #[test]

@@ -33,6 +33,7 @@ use crate::{
     key_room::Keys,
     listen::{self, Door, ListenError, SocketFile},
     run_dir::RunDir,
+    running::Note,
     signals::Stop,
     store_room::{open_folder, open_store},
     tls_room::{TlsError, TlsRoom},
@@ -91,7 +92,11 @@ pub(crate) struct Start {
 /// Dropping the future ends everything at once; acknowledged tasks are on disk.
 pub(crate) async fn serve(start: Start) -> Result<(), HouseError> {
     let at_once = start.stop.at_once.clone();
+    let (data_dir, log) = (start.settings.data_dir.clone(), start.settings.log.file.clone());
+    let addresses = start.doors.iter().map(|door| door.address.to_string()).collect();
     let house = House::build(start).await?;
+    // Its store is ours by now: another server that was started on the same folder has failed.
+    let _note = Note::leave(&data_dir, addresses, log);
     tokio::select! {
         () = house.live() => tracing::info!("stopped"),
         () = at_once.cancelled() => tracing::warn!("stopped at once; running calls were cut off"),

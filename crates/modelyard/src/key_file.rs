@@ -134,20 +134,27 @@ impl KeyFile {
             created: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
         };
         let made = entry.clone();
-        self.change(|keys| keys.push(made))?;
+        self.change(|keys| {
+            keys.push(made);
+            true
+        })?;
         Ok((entry, key))
     }
 
-    /// Takes keys away: those with this id or name. Gives them.
+    /// Takes keys away: those with this id or name. Gives them. Where there are none nothing is written: a file that
+    /// comes to be would close the server.
     pub(crate) fn revoke(&self, which: &str) -> Result<Vec<KeyEntry>, KeyFileError> {
         let mut revoked = Vec::new();
         let is_meant = |key: &mut KeyEntry| key.id == which || key.name.as_str() == which;
-        self.change(|keys| revoked.extend(keys.extract_if(.., is_meant)))?;
+        self.change(|keys| {
+            revoked.extend(keys.extract_if(.., is_meant));
+            !revoked.is_empty()
+        })?;
         Ok(revoked)
     }
 
-    /// Rewrites the file; of two who do so at once one waits.
-    fn change(&self, change: impl FnOnce(&mut Vec<KeyEntry>)) -> Result<(), KeyFileError> {
+    /// Rewrites the file if something has changed; of two who do so at once one waits.
+    fn change(&self, change: impl FnOnce(&mut Vec<KeyEntry>) -> bool) -> Result<(), KeyFileError> {
         let failed = |error| self.io(error);
         let folder = self.0.parent().unwrap_or(Path::new("/"));
         DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
@@ -156,7 +163,9 @@ impl KeyFile {
         let lock = lock.map_err(failed)?;
         lock.lock().map_err(failed)?;
         let mut keys = self.read()?.unwrap_or_default();
-        change(&mut keys);
+        if !change(&mut keys) {
+            return Ok(());
+        }
         let written = || -> io::Result<()> {
             // Whole or not at all, and for this user only, as temporary files are.
             let mut file = NamedTempFile::new_in(folder)?;
@@ -190,6 +199,7 @@ mod tests {
     fn a_key_is_kept_as_its_digest_and_revoked_by_its_id_or_name() {
         let folder = tempfile::tempdir().unwrap();
         let file = KeyFile::at(folder.path().join("new/keys.json"));
+        assert_eq!(file.revoke("nobody").unwrap(), []);
         assert_eq!(file.ring().unwrap(), None);
         let (entry, key) = file.create("alice".parse().unwrap(), NonZeroU32::new(5)).unwrap();
         let (other, _) = file.create("bob".parse().unwrap(), None).unwrap();

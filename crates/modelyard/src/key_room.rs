@@ -20,6 +20,8 @@ pub(crate) struct Keys {
     file: KeyFile,
     required: bool,
     seen: Option<Look>,
+    /// What an error was logged about.
+    told: Option<Look>,
 }
 
 /// What tells a file from a later one at its place.
@@ -40,7 +42,7 @@ impl Keys {
             None => tracing::debug!("callers need no API key"),
         }
         ring.set(keys);
-        Ok(Self { ring, file, required, seen })
+        Ok(Self { ring, file, required, seen, told: None })
     }
 
     /// Reads the file again whenever it has changed, until the end.
@@ -61,16 +63,20 @@ impl Keys {
         if found == self.seen {
             return;
         }
-        self.seen = found;
         match self.file.ring() {
             Ok(keys) => {
+                self.seen = found;
                 let keys = demanded(keys, self.required);
                 tracing::info!(keys = keys.as_ref().map(Vec::len), "the API keys have changed");
                 self.ring.set(keys);
             }
+            // It is tried again: the next time it may be readable.
             Err(error) => {
-                let error = types::chain(&error);
-                tracing::error!(%error, "the API keys stay as they were");
+                if self.told != found {
+                    let error = types::chain(&error);
+                    tracing::error!(%error, "the API keys stay as they were");
+                }
+                self.told = found;
             }
         }
     }

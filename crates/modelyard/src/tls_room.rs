@@ -62,6 +62,8 @@ pub(crate) struct TlsRoom {
     certificate: Certificate,
     files: TlsSettings,
     seen: Option<SystemTime>,
+    /// What an error was logged about.
+    told: Option<Option<SystemTime>>,
 }
 
 type Pair = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
@@ -87,7 +89,7 @@ impl TlsRoom {
         let ports: Vec<u16> = ports.collect();
         let tls = Tls::new(certificate.clone(), files.plain, &ports)?;
         tracing::info!(certificate = %files.cert_file.display(), plain = ?files.plain, "https is spoken");
-        Ok(Some(Self { tls, certificate, files, seen }))
+        Ok(Some(Self { tls, certificate, files, seen, told: None }))
     }
 
     /// Reads the files again whenever they have changed, until the end.
@@ -117,8 +119,11 @@ impl TlsRoom {
             }
             // Perhaps the key is still to come: it is tried again.
             Err(error) => {
-                let error = types::chain(&error);
-                tracing::error!(%error, "the certificate stays as it was");
+                if self.told != Some(found) {
+                    let error = types::chain(&error);
+                    tracing::error!(%error, "the certificate stays as it was");
+                }
+                self.told = Some(found);
             }
         }
     }

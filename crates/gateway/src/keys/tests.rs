@@ -67,6 +67,21 @@ fn a_key_has_so_many_calls_a_second_and_a_new_ring_gives_it_no_more() {
 }
 
 #[test]
+fn the_key_goes_no_further_and_what_is_no_key_does() {
+    let ring = KeyRing::default();
+    ring.set(Some(vec![key("alice", "sk-1", None)]));
+    let mut both = headers(&[(header::AUTHORIZATION, "Bearer theirs"), (API_KEY, "sk-1")]);
+    ring.admit(&mut both).unwrap_or_else(|failure| panic!("{:?}", failure.0));
+    assert!(!both.contains_key(API_KEY));
+    assert_eq!(both[header::AUTHORIZATION], "Bearer theirs");
+    for odd in ["", "of somebody else"] {
+        let mut both = headers(&[(header::AUTHORIZATION, "Bearer sk-1"), (API_KEY, odd)]);
+        ring.admit(&mut both).unwrap_or_else(|failure| panic!("{odd}: {:?}", failure.0));
+        assert!(!both.contains_key(header::AUTHORIZATION));
+    }
+}
+
+#[test]
 fn a_call_without_a_tenant_is_that_of_its_key() {
     let ring = KeyRing::default();
     ring.set(Some(vec![key("alice", "sk-1", None)]));

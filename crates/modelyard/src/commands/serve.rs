@@ -13,7 +13,6 @@ use crate::{
     house::{self, Start},
     limits,
     listen::{self, ListenError},
-    running::Note,
     signals::Stop,
 };
 
@@ -46,9 +45,6 @@ pub(super) fn run(args: &ServeArgs, around: &Surroundings) -> Result<(), Failure
         for door in &doors {
             tracing::info!(address = %door.address, "listening");
         }
-        let addresses = doors.iter().map(|door| door.address.to_string()).collect();
-        let _note =
-            Note::leave(&loaded.settings.data_dir, addresses, loaded.settings.log.file.clone());
         let start = Start { settings: loaded.settings, doors, metrics, stop };
         house::serve(start).await.map_err(|error| Failure::from_error(&error))
     })

@@ -4,9 +4,9 @@ mod authority;
 mod names;
 
 use std::{
-    fs::{self, DirBuilder, File},
+    fs::{self, DirBuilder, Permissions},
     io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::Path,
 };
 
@@ -87,29 +87,26 @@ fn authority(folder: &Path) -> Result<Authority, Failure> {
     Ok(authority)
 }
 
-/// Whole or not at all, and for this user only.
+/// For this user only.
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    let written = || -> io::Result<()> {
-        let mut file = NamedTempFile::new_in(path.parent().unwrap_or(Path::new("/")))?;
-        file.write_all(text.as_bytes())?;
-        file.persist(path)?;
-        Ok(())
-    };
-    written().map_err(|error| unwritable(path, &error))
+    replace(path, text, 0o600).map_err(|error| unwritable(path, &error))
+}
+
+/// Whole or not at all, and never readable for more than `mode` says.
+fn replace(path: &Path, text: &str, mode: u32) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    fs::create_dir_all(folder)?;
+    let mut file = NamedTempFile::new_in(folder)?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().set_permissions(Permissions::from_mode(mode))?;
+    file.persist(path)?;
+    Ok(())
 }
 
 fn write_system(chain: &str, key: &str) -> Result<(), Failure> {
     let [cert_file, key_file] = SYSTEM;
-    for (path, text, mode) in [(cert_file, chain, 0o644), (key_file, key, 0o600)] {
-        let written = || -> io::Result<()> {
-            if let Some(folder) = Path::new(path).parent() {
-                fs::create_dir_all(folder)?;
-            }
-            let file =
-                File::options().write(true).create(true).truncate(true).mode(mode).open(path);
-            file?.write_all(text.as_bytes())
-        };
-        written().map_err(|error| {
+    for (path, text, mode) in [(key_file, key, 0o600), (cert_file, chain, 0o644)] {
+        replace(Path::new(path), text, mode).map_err(|error| {
             Failure::new(format!("{path} cannot be written: {error}")).hint("--system needs root")
         })?;
     }

@@ -80,7 +80,11 @@ fn a_server_in_the_foreground_is_known_too() {
     let mut running = place.0.start(&["serve", "--port", "0"]);
     running.until("listening");
     let mut status = place.run(&["status"]);
-    while status.status == Some(1) {
+    for _ in 0..200 {
+        if status.status == Some(0) {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
         status = place.run(&["status"]);
     }
     assert!(status.out.contains("local-echo is ready"), "{}{}", status.out, status.err);

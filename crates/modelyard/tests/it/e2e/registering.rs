@@ -20,6 +20,17 @@ use super::{
 
 const WORK: &str = "/invoke/guests/v1/work";
 
+/// Clears the yard's folder, until that ends somebody: a guest listens a moment longer than it is
+/// held. Returns how many.
+async fn cleared(yard: &Yard) -> u64 {
+    let folder = json!({"socket_dir": yard.path()});
+    eventually("the end of a worker", async || {
+        let told = proxy(yard, "/api/model/unregister", &folder).await.json().await;
+        told["data"]["unregistered"].as_u64().filter(|count| *count > 0)
+    })
+    .await
+}
+
 #[tokio::test]
 async fn a_registered_worker_is_a_model_with_all_its_routes() {
     let yard = Yard::open(PROXY).await;
@@ -177,13 +188,25 @@ async fn goodbyes_by_id_and_by_folder() {
     let told = proxy(&yard, "/api/model/unregister", &json!({"id": "one"})).await.json().await;
     assert_eq!(told["data"], json!({"unregistered": 1}));
     assert_eq!(replicas(&yard).await, 1);
-    let folder = json!({"socket_dir": yard.path()});
-    let told = proxy(&yard, "/api/model/unregister", &folder).await.json().await;
-    assert_eq!(told["data"], json!({"unregistered": 1}));
+    drop(two);
+    assert_eq!(cleared(&yard).await, 1);
 
     let (code, detail) = yard.post("/invoke/guests").json("{}").send().await.refusal().await;
     assert_eq!(code, "model_unavailable");
     assert!(detail.contains("no worker of it is registered"), "{detail}");
+}
+
+#[tokio::test]
+async fn who_clears_the_folder_on_its_start_leaves_its_living_neighbours_alone() {
+    let yard = Yard::open(PROXY).await;
+    let (neighbour, before) = (Guest::at(&yard, "neighbour"), Guest::at(&yard, "before"));
+    neighbour.joins(&yard, json!({})).await;
+    before.joins(&yard, json!({})).await;
+    drop(before);
+    assert_eq!(cleared(&yard).await, 1);
+    assert_eq!(replicas(&yard).await, 1);
+    assert_eq!(yard.post(WORK).json("{}").send().await.status, 200);
+    assert_eq!(neighbour.calls(), 1);
 }
 
 #[tokio::test]
