@@ -337,18 +337,25 @@ impl FileSystem {
     /// # Errors
     /// As [`Self::open`].
     pub async fn write(&self, path: &str, data: Bytes) -> Result<()> {
-        let draft = format!("{}.{}.new", path.trim_end_matches('/'), uuid::Uuid::new_v4().simple());
+        let place = self.home.place(path)?;
+        let Some((folder, _)) = place.split() else {
+            return Err(Error::new(Kind::IsADirectory, "is the user's own folder"));
+        };
+        // Not made of the name: that may already be as long as the server allows.
+        let name = format!(".{}.new", uuid::Uuid::new_v4().simple());
+        let draft = folder.join(&name).relative();
         let file = self.open(&draft, OpenMode::parse("x")?).await?;
         let written = file.write_at(0, data).await;
         let closed = file.close().await;
-        match written.and(closed) {
+        let replaced = match written.and(closed) {
             Ok(()) => self.rename(&draft, path).await,
-            Err(error) => {
-                // The reason counts; a draft that stays behind is only untidy.
-                let _ = self.remove_file(&draft).await;
-                Err(error)
-            }
+            failed => failed,
+        };
+        if replaced.is_err() {
+            // The reason counts; a draft that stays behind is only untidy.
+            let _ = self.remove_file(&draft).await;
         }
+        replaced
     }
 
     /// Leaves the server, waiting for it no longer than a moment.

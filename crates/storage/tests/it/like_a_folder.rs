@@ -172,4 +172,11 @@ async fn a_whole_file_is_replaced_in_one_step(world: World) {
     assert_eq!(world.files.list("out").await.expect("listed").len(), 1);
     let error = world.files.read("out/result.json", 2).await.expect_err("too large");
     assert_eq!(error.kind(), Kind::FileTooLarge);
+    let long = "n".repeat(250);
+    world.files.write(&long, Bytes::from_static(b"1")).await.expect("a name may be that long");
+    world.files.make_directory("d", false, false).await.expect("made");
+    world.files.write("d", Bytes::from_static(b"1")).await.expect_err("a folder");
+    let names: Vec<_> = world.files.list("").await.expect("listed");
+    let names: Vec<_> = names.iter().map(|entry| entry.name.as_str()).collect();
+    assert_eq!(names, ["d", &long, "out"], "no draft stays");
 }
