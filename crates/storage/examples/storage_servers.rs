@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, reason = "its output is the ports")]
 
 #[path = "../tests/it/servers/dav.rs"]
+#[expect(dead_code, reason = "only tests turn its knobs")]
 mod dav;
 #[path = "../tests/it/servers/v3.rs"]
 #[expect(dead_code, reason = "only tests turn its knobs")]

@@ -187,6 +187,11 @@ pub trait Opened: Debug + Send + Sync {
     /// Makes everything written so far last, also through a crash of the server.
     async fn commit(&self) -> Result<()>;
 
+    /// Whether opening it changed something that is yet to be committed.
+    fn is_dirty(&self) -> bool {
+        false
+    }
+
     /// Bytes after which a commit is due, where uncommitted data is kept in memory.
     fn uncommitted_max(&self) -> usize {
         usize::MAX

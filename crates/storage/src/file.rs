@@ -54,7 +54,11 @@ impl File {
         chunks: Chunks,
         cache: Option<FileCache>,
     ) -> Self {
-        let state = State { writes: Writes::default(), reads: Reads::new(cache), closed: false };
+        let mut writes = Writes::default();
+        if opened.is_dirty() {
+            writes.touch();
+        }
+        let state = State { writes, reads: Reads::new(cache), closed: false };
         Self { opened, place, access, chunks, state: Mutex::new(state) }
     }
 
@@ -153,7 +157,8 @@ impl File {
     /// Dropping the future ends the waiting only.
     ///
     /// # Errors
-    /// What the server said to a write or to the commit; the data must be taken as lost.
+    /// What the server said to a write, and then that write is lost; or what it said to the
+    /// commit, and then the next flush or close tries it again.
     pub async fn flush(&self) -> Result<()> {
         let mut state = self.state().await?;
         state.writes.commit(&self.opened).await

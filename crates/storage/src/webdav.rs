@@ -14,7 +14,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 
 use self::{
     client::{Ask, Client},
-    file::WebDavFile,
+    file::{Start, WebDavFile},
     multistatus::Found,
 };
 use crate::{
@@ -84,6 +84,12 @@ impl WebDav {
         multistatus::parse(&self.client.collect(answer).await?)
     }
 
+    async fn describe(&self, place: &Place) -> Result<Found> {
+        let found = self.find(place, "0").await?.into_iter().next();
+        let nothing = || Error::new(Kind::Io, format!("{place}: the server described nothing"));
+        found.ok_or_else(nothing)
+    }
+
     async fn simple(&self, ask: Ask<'_>, place: &Place) -> Result<()> {
         let answer = self.client.send(ask).await?;
         let status = answer.status();
@@ -134,19 +140,19 @@ impl Backend for WebDav {
     }
 
     async fn open(&self, place: &Place, access: Access, create: Create) -> Result<Arc<dyn Opened>> {
-        let known = match self.stat(place, true).await {
-            Ok(meta) if meta.kind == EntryKind::Directory => {
+        let known = match self.describe(place).await {
+            Ok(found) if found.meta.kind == EntryKind::Directory => {
                 return Err(Error::new(Kind::IsADirectory, format!("{place}: is a folder")));
             }
             Ok(_) if create == Create::Exclusive => {
                 return Err(Error::new(Kind::AlreadyExists, format!("{place}: exists already")));
             }
-            Ok(meta) => Some(meta),
+            Ok(found) => Some(found),
             Err(error) if error.kind() == Kind::NotFound && create != Create::Never => None,
             Err(error) => return Err(error),
         };
         let path = self.path(place);
-        if known.is_none() || create == Create::Emptied {
+        if known.is_none() {
             let ask = Ask::new(Method::PUT, &path).body("");
             if create == Create::Exclusive {
                 let any = HeaderValue::from_static("*");
@@ -160,15 +166,30 @@ impl Backend for WebDav {
                 self.simple(ask, place).await?;
             }
         }
-        let size = known.filter(|_| create != Create::Emptied).map_or(0, |meta| meta.size);
+        let start = match &known {
+            None => Start::Same { size: Some(0), modified: 0.0 },
+            // Nothing is sent yet: if the upload fails, the server still has what was there.
+            Some(_) if create == Create::Emptied => {
+                Start::Emptied(file::on_disk(tempfile::tempfile).await?)
+            }
+            Some(found) => {
+                let size = found.sized.then_some(found.meta.size);
+                Start::Same { size, modified: found.meta.modified }
+            }
+        };
         let client = Arc::clone(&self.client);
-        Ok(Arc::new(WebDavFile::new(client, path, place.clone(), access, size)))
+        Ok(Arc::new(WebDavFile::new(client, path, place.clone(), access, start)))
     }
 
     async fn stat(&self, place: &Place, _follow: bool) -> Result<Meta> {
-        let found = self.find(place, "0").await?.into_iter().next();
-        let nothing = || Error::new(Kind::Io, format!("{place}: the server described nothing"));
-        found.map(|found| found.meta).ok_or_else(nothing)
+        let found = self.describe(place).await?;
+        let mut meta = found.meta;
+        if !found.sized
+            && let Some(size) = file::length(&self.client, &self.path(place), place).await?
+        {
+            (meta.size, meta.used) = (size, size);
+        }
+        Ok(meta)
     }
 
     async fn list(&self, place: &Place) -> Result<Vec<Entry>> {

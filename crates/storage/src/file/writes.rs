@@ -69,9 +69,11 @@ impl Writes {
     /// Waits until all are answered and on the disk.
     pub(super) async fn commit(&mut self, opened: &Arc<dyn Opened>) -> Result<()> {
         self.drain().await?;
-        if std::mem::take(&mut self.dirty) {
-            self.uncommitted = 0;
+        if self.dirty {
+            // Only what was done counts: a commit that failed or was given up is due again.
             opened.commit().await?;
+            self.dirty = false;
+            self.uncommitted = 0;
         }
         Ok(())
     }

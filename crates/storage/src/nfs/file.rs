@@ -54,6 +54,21 @@ struct Held {
     generation: u64,
 }
 
+/// What is being committed. What is left of it at the end, because the commit failed or was given
+/// up, goes back to its file, ahead of what was written since.
+struct Batch<'a> {
+    file: &'a NfsFile,
+    pieces: Vec<Unsafe>,
+}
+
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        let mut uncommitted = self.file.uncommitted.lock();
+        self.pieces.append(&mut uncommitted);
+        *uncommitted = std::mem::take(&mut self.pieces);
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct NfsFile {
     sessions: Arc<Sessions>,
@@ -64,6 +79,8 @@ pub(super) struct NfsFile {
     handle: RwLock<Handle>,
     uncommitted: Mutex<Vec<Unsafe>>,
     held: tokio::sync::Mutex<Vec<Held>>,
+    /// The mount that the locks belong to. It stays here once that mount is gone.
+    locked_on: Mutex<Option<u64>>,
 }
 
 impl NfsFile {
@@ -84,11 +101,13 @@ impl NfsFile {
             handle: RwLock::new(Handle { generation, bytes: object.fh }),
             uncommitted: Mutex::default(),
             held: tokio::sync::Mutex::default(),
+            locked_on: Mutex::default(),
         }
     }
 
     /// The handle that this mount knows, opened anew if it is another mount than before.
     async fn handle(&self, session: &Session) -> Result<Bytes, Failure> {
+        self.still_locked(session)?;
         let known = self.handle.read().await.clone();
         if known.generation == session.generation() {
             return Ok(known.bytes);
@@ -105,6 +124,18 @@ impl NfsFile {
             *handle = Handle { generation: session.generation(), bytes: opened.fh };
         }
         Ok(handle.bytes.clone())
+    }
+
+    /// Fails if the locks went with a mount before this one. To take them again would not do:
+    /// somebody else may have held them in between, and changed the file.
+    fn still_locked(&self, session: &Session) -> Result<()> {
+        match *self.locked_on.lock() {
+            Some(generation) if generation != session.generation() => {
+                let detail = "its lock was lost with the connection: open and lock it again";
+                Err(Error::new(Kind::Stale, format!("{}: {detail}", self.place)))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn replaced(&self) -> Error {
@@ -167,12 +198,13 @@ impl Opened for NfsFile {
     }
 
     async fn commit(&self) -> Result<()> {
-        let mut batch = std::mem::take(&mut *self.uncommitted.lock());
+        let pieces = std::mem::take(&mut *self.uncommitted.lock());
+        let mut batch = Batch { file: self, pieces };
         for _ in 0..COMMITS_MAX {
-            if batch.is_empty() {
+            if batch.pieces.is_empty() {
                 return Ok(());
             }
-            let outcomes: Vec<_> = batch.iter().map(|piece| piece.outcome.clone()).collect();
+            let outcomes: Vec<_> = batch.pieces.iter().map(|piece| piece.outcome.clone()).collect();
             let outcomes = &outcomes;
             let committed = self
                 .with(Again::Always, |session, handle| async move {
@@ -182,22 +214,20 @@ impl Opened for NfsFile {
                         Err(error) => Err(error.into()),
                     }
                 })
-                .await;
-            match committed {
-                Ok(true) => return Ok(()),
-                Ok(false) => {}
-                Err(error) => {
-                    self.uncommitted.lock().append(&mut batch);
-                    return Err(error);
-                }
+                .await?;
+            if committed {
+                batch.pieces.clear();
+                return Ok(());
             }
             // The server restarted and may have lost all of it.
             tracing::info!(place = %self.place, "uncommitted data is written again");
-            let mut rewritten = Vec::with_capacity(batch.len());
-            for piece in batch.drain(..) {
-                rewritten.extend(self.write_piece(piece.offset, piece.data).await?);
+            let mut next = 0;
+            while let Some(piece) = batch.pieces.get(next) {
+                let again = self.write_piece(piece.offset, piece.data.clone()).await?;
+                let after = next + again.len();
+                batch.pieces.splice(next..=next, again);
+                next = after;
             }
-            batch = rewritten;
         }
         let detail = format!("{}: the server restarts before each commit", self.place);
         Err(Error::new(Kind::Io, detail))
@@ -242,6 +272,7 @@ impl Opened for NfsFile {
         match locked {
             Ok((stateid, generation)) => {
                 held.push(Held { request, stateid, generation });
+                self.locked_on.lock().get_or_insert(generation);
                 Ok(())
             }
             Err(error) => {
@@ -273,6 +304,10 @@ impl Opened for NfsFile {
                 })
                 .await;
             outcome = outcome.and(given);
+        }
+        // What was done under a lock that was lost stays suspect, so the file is of no more use.
+        if !matches!(&outcome, Err(error) if error.kind() == Kind::Stale) {
+            *self.locked_on.lock() = None;
         }
         outcome
     }

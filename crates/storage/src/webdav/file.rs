@@ -1,13 +1,6 @@
 //! An open file on WebDAV.
 
-use std::{
-    fs, io,
-    os::unix::fs::FileExt as _,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::{fs, io, os::unix::fs::FileExt as _, sync::Arc};
 
 use api::Body;
 use async_trait::async_trait;
@@ -31,6 +24,29 @@ const TIMEOUT: HeaderName = HeaderName::from_static("timeout");
 const LOCK_TOKEN: HeaderName = HeaderName::from_static("lock-token");
 /// Read from the nameless file at once.
 const PIECE_BYTES: usize = 256 * 1024;
+/// Locks are not renewed, so each is asked for long enough for the work under it: an hour.
+const LEASE_SECONDS_MIN: u64 = 3600;
+
+/// What an open file begins with.
+#[derive(Debug)]
+pub(super) enum Start {
+    /// What the server has.
+    Same {
+        /// In bytes; `None` where the server does not say.
+        size: Option<u64>,
+        /// In seconds since 1970.
+        modified: f64,
+    },
+    /// Nothing, in this empty nameless file; the server is yet to be told.
+    Emptied(fs::File),
+}
+
+/// A lock that the server gave.
+#[derive(Debug)]
+struct Held {
+    token: HeaderValue,
+    exclusive: bool,
+}
 
 /// What was written and is not on the server yet.
 #[derive(Debug)]
@@ -45,10 +61,15 @@ pub(super) struct WebDavFile {
     path: String,
     place: Place,
     access: Access,
-    /// Its size on the server when it was opened; 0 needs no download before writing.
-    size: AtomicU64,
+    /// Its size on the server as last heard. 0 needs no download before writing; `None` is not
+    /// known, and is found out by downloading.
+    size: parking_lot::Mutex<Option<u64>>,
+    /// When it was opened; 0 where we may change it.
+    modified: f64,
     spool: RwLock<Option<Spool>>,
-    token: Mutex<Option<HeaderValue>>,
+    /// Its first content is a change.
+    emptied: bool,
+    held: Mutex<Option<Held>>,
 }
 
 impl WebDavFile {
@@ -57,11 +78,18 @@ impl WebDavFile {
         path: String,
         place: Place,
         access: Access,
-        size: u64,
+        start: Start,
     ) -> Self {
-        let (spool, token) = (RwLock::default(), Mutex::default());
-        let size = AtomicU64::new(size);
-        Self { client, path, place, access, size, spool, token }
+        let emptied = matches!(start, Start::Emptied(_));
+        let (size, modified, spool) = match start {
+            Start::Same { size, modified } => (size, modified, None),
+            Start::Emptied(file) => {
+                (Some(0), 0.0, Some(Spool { file: Arc::new(file), dirty: true }))
+            }
+        };
+        let modified = if access.write { 0.0 } else { modified };
+        let (size, spool) = (parking_lot::Mutex::new(size), RwLock::new(spool));
+        Self { client, path, place, access, size, modified, spool, emptied, held: Mutex::default() }
     }
 
     /// The nameless file, made on first use with what the server has.
@@ -75,15 +103,15 @@ impl WebDavFile {
             return Ok(Arc::clone(&spool.file));
         }
         let file = Arc::new(on_disk(tempfile::tempfile).await?);
-        if self.size() > 0 {
+        if self.size() != Some(0) {
             self.download(&file).await?;
         }
         *slot = Some(Spool { file: Arc::clone(&file), dirty: mark });
         Ok(file)
     }
 
-    fn size(&self) -> u64 {
-        self.size.load(Ordering::Relaxed)
+    fn size(&self) -> Option<u64> {
+        *self.size.lock()
     }
 
     /// Looks again what the server has, unless something of ours is on its way there.
@@ -92,13 +120,7 @@ impl WebDavFile {
         if slot.as_ref().is_some_and(|spool| spool.dirty) {
             return Ok(());
         }
-        let answer = self.client.send(Ask::new(Method::HEAD, &self.path)).await?;
-        if !answer.status().is_success() {
-            return Err(refused(answer.status(), &self.place));
-        }
-        let length = answer.headers().get(header::CONTENT_LENGTH);
-        let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
-        self.size.store(length.unwrap_or(0), Ordering::Relaxed);
+        *self.size.lock() = length(&self.client, &self.path, &self.place).await?;
         *slot = None;
         Ok(())
     }
@@ -135,8 +157,8 @@ impl WebDavFile {
 
     /// Proof that a lock on it is ours.
     async fn condition(&self) -> Option<HeaderValue> {
-        let token = self.token.lock().await;
-        let token = token.as_ref()?.to_str().ok()?;
+        let held = self.held.lock().await;
+        let token = held.as_ref()?.token.to_str().ok()?;
         HeaderValue::try_from(format!("({token})")).ok()
     }
 }
@@ -167,7 +189,7 @@ impl Opened for WebDavFile {
             }
             StatusCode::RANGE_NOT_SATISFIABLE => Ok(Bytes::new()),
             // A server without ranges sends everything: then it is fetched once.
-            StatusCode::OK if self.size() > 0 => {
+            StatusCode::OK if self.size() != Some(0) => {
                 drop(answer);
                 self.spooled(false).await?;
                 self.read_at(offset, length).await
@@ -186,15 +208,23 @@ impl Opened for WebDavFile {
         let mut slot = self.spool.write().await;
         let Some(spool) = slot.as_mut().filter(|spool| spool.dirty) else { return Ok(()) };
         self.upload(&spool.file).await?;
-        self.size.store(spool.file.metadata()?.len(), Ordering::Relaxed);
+        *self.size.lock() = Some(spool.file.metadata()?.len());
         spool.dirty = false;
         Ok(())
     }
 
+    fn is_dirty(&self) -> bool {
+        self.emptied
+    }
+
     async fn stat(&self) -> Result<Meta> {
-        let size = match &*self.spool.read().await {
-            Some(spool) => spool.file.metadata()?.len(),
+        let spooled = match &*self.spool.read().await {
+            Some(spool) => Some(spool.file.metadata()?.len()),
             None => self.size(),
+        };
+        let size = match spooled {
+            Some(size) => size,
+            None => self.spooled(false).await?.metadata()?.len(),
         };
         Ok(Meta {
             kind: EntryKind::File,
@@ -206,9 +236,9 @@ impl Opened for WebDavFile {
             device: 0,
             links: 1,
             used: size,
-            accessed: 0.0,
-            modified: 0.0,
-            changed: 0.0,
+            accessed: self.modified,
+            modified: self.modified,
+            changed: self.modified,
         })
     }
 
@@ -218,11 +248,16 @@ impl Opened for WebDavFile {
     }
 
     async fn try_lock(&self, request: LockRequest) -> Result<()> {
-        let mut token = self.token.lock().await;
-        if token.is_some() {
-            return Ok(());
+        let mut held = self.held.lock().await;
+        if let Some(mine) = &*held {
+            if request.exclusive && !mine.exclusive {
+                let detail = "a shared lock cannot become an exclusive one: unlock first";
+                return Err(Error::new(Kind::Unsupported, format!("{}: {detail}", self.place)));
+            }
+            drop(held);
+            return self.refresh().await;
         }
-        let seconds = request.lease.as_secs().max(1);
+        let seconds = request.lease.as_secs().max(LEASE_SECONDS_MIN);
         let lease = HeaderValue::try_from(format!("Second-{seconds}"))
             .map_err(|error| Error::new(Kind::Invalid, error.to_string()))?;
         let body = if request.exclusive { LOCK_EXCLUSIVE } else { LOCK_SHARED };
@@ -239,13 +274,13 @@ impl Opened for WebDavFile {
         let given = answer.headers().get(&LOCK_TOKEN).cloned();
         self.client.collect(answer).await?;
         let missing = || Error::new(Kind::Io, "the WebDAV server gave a lock without a token");
-        *token = Some(given.ok_or_else(missing)?);
-        drop(token);
+        *held = Some(Held { token: given.ok_or_else(missing)?, exclusive: request.exclusive });
+        drop(held);
         self.refresh().await
     }
 
     async fn unlock(&self) -> Result<()> {
-        let Some(token) = self.token.lock().await.take() else { return Ok(()) };
+        let Some(Held { token, .. }) = self.held.lock().await.take() else { return Ok(()) };
         let ask = Ask::new(method("UNLOCK")?, &self.path).once().header(LOCK_TOKEN, token);
         let answer = self.client.send(ask).await?;
         if answer.status().is_success() {
@@ -291,7 +326,17 @@ fn pieces_of(file: Arc<fs::File>, length: u64) -> Body {
     Body::stream(StreamBody::new(pieces))
 }
 
-async fn on_disk<T: Send + 'static>(
+/// How long the server says that a file is, in bytes; `None` where it does not say.
+pub(super) async fn length(client: &Client, path: &str, place: &Place) -> Result<Option<u64>> {
+    let answer = client.send(Ask::new(Method::HEAD, path)).await?;
+    if !answer.status().is_success() {
+        return Err(refused(answer.status(), place));
+    }
+    let length = answer.headers().get(header::CONTENT_LENGTH);
+    Ok(length.and_then(|length| length.to_str().ok()?.parse().ok()))
+}
+
+pub(super) async fn on_disk<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> Result<T> {
     let done = tokio::task::spawn_blocking(work).await;

@@ -20,14 +20,17 @@ pub(super) const QUESTION: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?>\
 pub(super) struct Found {
     /// Its path on the server, decoded, without a slash at the end.
     pub(super) path: String,
+    /// Its size is 0 where the server did not say it.
     pub(super) meta: Meta,
+    /// Whether the server said how long it is, as it need not for a file that it makes on demand.
+    pub(super) sized: bool,
 }
 
 #[derive(Debug, Default)]
 struct Response {
     href: String,
     folder: bool,
-    size: u64,
+    size: Option<u64>,
     modified: f64,
 }
 
@@ -65,7 +68,7 @@ pub(super) fn parse(body: &[u8]) -> Result<Vec<Found>> {
             }
             Event::End(tag) => match tag.local_name().as_ref() {
                 "href" if response.href.is_empty() => text.trim().clone_into(&mut response.href),
-                "getcontentlength" => response.size = text.trim().parse().unwrap_or(0),
+                "getcontentlength" => response.size = text.trim().parse().ok(),
                 "getlastmodified" => response.modified = seconds(text.trim()),
                 "response" => found.extend(std::mem::take(&mut response).into_found()),
                 _ => {}
@@ -102,21 +105,22 @@ impl Response {
             true => (EntryKind::Directory, 0o755),
             false => (EntryKind::File, 0o644),
         };
+        let size = if self.folder { 0 } else { self.size.unwrap_or(0) };
         let meta = Meta {
             kind,
-            size: if self.folder { 0 } else { self.size },
+            size,
             permissions,
             uid: 0,
             gid: 0,
             inode: 0,
             device: 0,
             links: 1,
-            used: self.size,
+            used: size,
             accessed: self.modified,
             modified: self.modified,
             changed: self.modified,
         };
-        Some(Found { path: path.into_owned(), meta })
+        Some(Found { path: path.into_owned(), meta, sized: self.folder || self.size.is_some() })
     }
 }
 

@@ -93,6 +93,45 @@ async fn webdav_has_locks_on_whole_files() {
 }
 
 #[tokio::test]
+async fn a_webdav_lock_is_asked_for_longer_than_we_wait_for_it() {
+    let world = World::dav().await;
+    let file = file(&world.files).await;
+    let request = |seconds| LockRequest { lease: Duration::from_secs(seconds), ..WHOLE };
+    file.lock(request(2), NOW).await.expect("free");
+    file.unlock().await.expect("given back");
+    file.lock(request(7200), NOW).await.expect("free");
+    file.unlock().await.expect("given back");
+    file.lock(SHARED, NOW).await.expect("free");
+    let error = file.lock(WHOLE, NOW).await.expect_err("only shared");
+    assert_eq!(error.kind(), Kind::Unsupported);
+    file.close().await.expect("closed");
+    let leases = world.dav_server().knobs.leases.lock().clone();
+    assert_eq!(leases, ["Second-3600", "Second-7200", "Second-3600"]);
+}
+
+#[tokio::test]
+async fn a_file_whose_nfs_lock_was_lost_says_so_until_it_is_opened_again() {
+    let Some((mut server, world)) = crate::ganesha::world().await else { return };
+    let held = file(&world.files).await;
+    let free = open(&world.files, "free", "a+").await.expect("opened");
+    held.lock(WHOLE, NOW).await.expect("free");
+    server.restart(world.folder.path()).await;
+    free.append(Bytes::from_static(b"1")).await.expect("on its way");
+    free.close().await.expect("a file without locks goes on");
+    let written = held.append(Bytes::from_static(b"1")).await.map(drop);
+    let error = written.and(held.flush().await).expect_err("no longer locked");
+    assert_eq!(error.kind(), Kind::Stale);
+    assert!(error.to_string().contains("lock was lost"), "{error}");
+    assert_eq!(held.unlock().await.expect_err("lost").kind(), Kind::Stale);
+    assert_eq!(held.stat().await.expect_err("still lost").kind(), Kind::Stale);
+    drop(held.close().await);
+    let again = file(&world.files).await;
+    again.lock(WHOLE, Duration::from_secs(5)).await.expect("free");
+    assert_eq!(again.stat().await.expect("known").size, 0, "nothing was written without the lock");
+    again.close().await.expect("closed");
+}
+
+#[tokio::test]
 async fn local_files_have_locks_between_open_files() {
     let world = World::local().await;
     let root = world.folder.path().to_owned();

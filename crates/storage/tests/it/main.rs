@@ -6,6 +6,7 @@
     reason = "a test ends at the first surprise, its helpers too, and says what it skips"
 )]
 
+mod commits;
 mod escapes;
 mod faults;
 mod ganesha;
@@ -13,4 +14,5 @@ mod like_a_folder;
 mod locks;
 mod model;
 mod servers;
+mod unsized_files;
 mod world;

@@ -72,6 +72,13 @@ impl World {
         }
     }
 
+    pub(crate) fn dav_server(&self) -> &dav::Server {
+        match &self.server {
+            Server::Dav(server) => server,
+            other => panic!("{other:?} is not WebDAV"),
+        }
+    }
+
     pub(crate) async fn write(&self, path: &str, data: &[u8]) {
         write(&self.files, path, data).await.expect("written");
     }

@@ -30,6 +30,8 @@ pub(crate) struct Knobs {
     pub(crate) delay_ms: AtomicU64,
     /// Bytes that fit on the disk.
     pub(crate) capacity: AtomicU64,
+    /// So many commits fail.
+    pub(crate) failing_commits: AtomicU64,
     /// Reads that were served.
     pub(crate) reads: AtomicU64,
 }
@@ -248,7 +250,12 @@ impl NfsFileSystem for Folder {
     }
 
     async fn commit(&self, _id: &Id, _offset: u64, _count: u32) -> Result<(), nfsstat3> {
-        Ok(())
+        let failing = &self.knobs.failing_commits;
+        match failing.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
+        {
+            Ok(_) => Err(nfsstat3::NFS3ERR_NOSPC),
+            Err(_) => Ok(()),
+        }
     }
 }
 
@@ -266,6 +273,7 @@ impl Server {
         let knobs = Arc::new(Knobs {
             delay_ms: AtomicU64::new(0),
             capacity: AtomicU64::new(u64::MAX),
+            failing_commits: AtomicU64::new(0),
             reads: AtomicU64::new(0),
         });
         let tree =
