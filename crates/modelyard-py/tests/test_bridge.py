@@ -198,3 +198,15 @@ def test_without_fastapi_it_is_said_what_to_install():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert "pip install 'modelyard[compat]'" in done.stdout, done.stderr
+
+
+def test_code_that_wants_to_exit_only_ends_its_call(worker):
+    for how in ("exited", "interrupted"):
+        answer = worker.call("GET", f"/leave/{how}")
+        error = {"message": "Internal server error", "type": "internal_error"}
+        assert (answer.status, answer.json()) == (500, error)
+    if worker.wrapped:
+        assert worker.call("GET", "/teapot", x_key="leave").status == 500
+    assert worker.call("GET", "/teapot").status == 418
+    assert worker.process.poll() is None
+    assert b"SystemExit: 3" in Path(worker.log.name).read_bytes()

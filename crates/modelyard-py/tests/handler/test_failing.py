@@ -40,6 +40,36 @@ def test_a_status_of_ones_own_is_honoured(shared: Worker) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("how", "status", "kind", "message"),
+    [
+        (None, 500, "api_error", "Unspeakable"),
+        ("exit", 500, "api_error", "SystemExit"),
+        ("router", 500, "router_error", "Roadless"),
+        ("status", 400, "http_error", "Unprintable"),
+        ("surrogate", 500, "api_error", "?"),
+    ],
+)
+def test_an_error_that_cannot_say_what_it_is_ends_its_call_too(
+    shared: Worker, how: str, status: int, kind: str, message: str
+) -> None:
+    for route in ("raises_unspeakable", "raises_unspeakable_on_a_thread"):
+        answer = shared.call(f"/api/{route}", {"how": how})
+        assert answer.error() == (status, kind, message)
+        told = shared.call(f"/sse/{route}", {"how": how}).text
+        kind_there = "http_error" if kind == "http_error" else "sse_error"
+        assert told == f'data: {{"message": "{message}", "type": "{kind_there}"}}\n\n'
+    text = shared.call("/sse/streams_unspeakable", {"how": how}).text
+    assert text.startswith(f'data: 1\n\ndata: {{"message": "{message}"')
+
+
+def test_an_error_that_is_yielded_without_words_is_told_too(shared: Worker) -> None:
+    expected = (500, "handler_error", "Unspeakable")
+    assert shared.call("/api/yields_unspeakable", {}).error() == expected
+    told = shared.call("/sse/yields_unspeakable", {}).text
+    assert told == 'data: {"message": "Unspeakable", "type": "handler_error"}\n\n'
+
+
 def test_a_result_without_a_json_form_is_an_error(shared: Worker) -> None:
     status, kind, message = shared.call("/api/with_object", {}).error()
     assert (status, kind) == (500, "api_error")

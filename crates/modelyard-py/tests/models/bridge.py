@@ -116,6 +116,11 @@ async def bug():
     raise RuntimeError("a secret")
 
 
+@server.app.get("/leave/{how}")
+async def leave(how: str):
+    raise KeyboardInterrupt if how == "interrupted" else SystemExit(3)
+
+
 @server.app.get("/pieces")
 async def pieces():
     async def made():
@@ -171,6 +176,8 @@ class Guard(BaseHTTPMiddleware):
     async def dispatch(self, request, call_next):
         if request.headers.get("x-key") == "wrong":
             return JSONResponse({"message": "wrong key", "type": "http_error"}, 401)
+        if request.headers.get("x-key") == "leave":
+            sys.exit(4)
         response = await call_next(request)
         response.headers["x-guarded"] = request.method
         return response

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .errors import RouterError, format_error_response
+from .errors import RouterError, format_error_response, text_of
 
 _MISSING = (
     "`Server.app` and `Server.add_middleware` need FastAPI, which is not installed: "
@@ -28,6 +28,7 @@ def application(title: str, known_paths: Callable[[], set[str]]) -> Any:
     # The pages are ours, whoever serves them.
     app = FastAPI(title=title, docs_url=None, redoc_url=None, openapi_url=None)
     app.router.routes.insert(0, _inner_route())
+    app.router.middleware_stack = _staying(app.router.middleware_stack)
 
     async def refused(request: Any, error: Any) -> Any:
         status, detail = error.status_code, error.detail
@@ -41,7 +42,7 @@ def application(title: str, known_paths: Callable[[], set[str]]) -> Any:
         return _answer(422, {**body, "details": [_detail(part) for part in error.errors()]})
 
     async def router_error(request: Any, error: Any) -> Any:
-        return _answer(500, format_error_response(str(error), "router_error"))
+        return _answer(500, format_error_response(text_of(error), "router_error"))
 
     async def failed(request: Any, error: Any) -> Any:
         return _answer(500, format_error_response("Internal server error", "internal_error"))
@@ -51,6 +52,26 @@ def application(title: str, known_paths: Callable[[], set[str]]) -> Any:
     app.add_exception_handler(RouterError, router_error)
     app.add_exception_handler(Exception, failed)
     return app
+
+
+class Exited(Exception):
+    """Code of the application called `sys.exit`."""
+
+
+def _staying(routes: Any) -> Any:
+    """Routes that cannot end the worker.
+
+    Middleware may run them in a task of its own, and what asks for the end of the process leaves a
+    task past all who wait for it. So it becomes an ordinary error right here.
+    """
+
+    async def serve(scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await routes(scope, receive, send)
+        except (SystemExit, KeyboardInterrupt) as error:
+            raise Exited(text_of(error) or type(error).__name__) from error
+
+    return serve
 
 
 def _detail(part: dict[str, Any]) -> dict[str, str]:

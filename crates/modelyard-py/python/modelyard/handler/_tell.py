@@ -11,7 +11,7 @@ from modelyard._core import DATA, Call, NotSerializable, dumps
 
 from ._jsonable import jsonable
 from ._responses import is_response
-from .errors import RouterError, chosen_status, format_error_response
+from .errors import RouterError, chosen_status, format_error_response, text_of
 
 _log = logging.getLogger("modelyard.handler")
 
@@ -53,7 +53,7 @@ class Yielded(Exception):
     """A generator yielded an exception: that is how a handler tells an error in the middle."""
 
     def __init__(self, error: Exception) -> None:
-        super().__init__(str(error))
+        super().__init__(text_of(error))
         self.error = error
 
 
@@ -71,10 +71,10 @@ def fail(call: Call, error: BaseException) -> None:
         return
     if isinstance(error, RouterError):
         _report(call, error)
-        refuse(call, 500, str(error), "router_error")
+        refuse(call, 500, text_of(error), "router_error")
         return
     if isinstance(error, Yielded):
-        refuse(call, 500, str(error), "handler_error")
+        refuse(call, 500, text_of(error), "handler_error")
         return
     if not _left(call, error):
         _report(call, error)
@@ -88,7 +88,7 @@ def refuse(
     try:
         body = dumps(format_error_response(message, kind))
     except NotSerializable:
-        body = dumps(format_error_response(str(message), kind))
+        body = dumps(format_error_response(text_of(message), kind))
     head = [("content-type", "application/json")]
     head += [pair for pair in (headers or {}).items() if pair[0].lower() not in _OURS]
     try:
@@ -102,10 +102,12 @@ _OURS = frozenset(("content-type", "content-length", "transfer-encoding"))
 
 def break_off(call: Call, error: BaseException, kind: str) -> None:
     """End a stream of events whose code raised: the last event tells why."""
-    if not _left(call, error):
-        _report(call, error)
-        end_with(call, error, kind)
-    call.close()
+    try:
+        if not _left(call, error):
+            _report(call, error)
+            end_with(call, error, kind)
+    finally:
+        call.close()
 
 
 def end_with(call: Call, error: BaseException, kind: str) -> None:
@@ -115,14 +117,7 @@ def end_with(call: Call, error: BaseException, kind: str) -> None:
     try:
         call.send(format_error_response(message, kind), DATA)
     except NotSerializable:
-        call.send(format_error_response(str(message), kind), DATA)
-
-
-def text_of(error: BaseException) -> str:
-    """What an exception says, for the caller."""
-    if isinstance(error, SystemExit):
-        return f"the handler called sys.exit({error.code!r})"
-    return str(error)
+        call.send(format_error_response(text_of(message), kind), DATA)
 
 
 def _left(call: Call, error: BaseException) -> bool:

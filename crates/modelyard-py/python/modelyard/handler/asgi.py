@@ -94,10 +94,9 @@ class Bridge:
         except OSError as error:
             if not call.cancelled:
                 _report(call, error)
-        except Exception as error:
-            # Its own answer to errors has gone out before.
-            if not exchange.answered:
-                _report(call, error)
+        except BaseException as error:  # `sys.exit` in a middleware ends its call, not the worker.
+            # Also if its own answer to errors has gone out: that does not say why.
+            _report(call, error)
         finally:
             exchange.give_up()
             loop.tasks.pop(call.key, None)
@@ -111,7 +110,7 @@ class Bridge:
         await self.app(scope, socket.receive, socket.send)
 
 
-def _report(call: Call, error: Exception) -> None:
+def _report(call: Call, error: BaseException) -> None:
     name = type(error).__name__
     _log.error("%s %s: the application raised %s", call.method, call.path, name, exc_info=error)
 

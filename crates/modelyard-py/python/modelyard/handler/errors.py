@@ -50,6 +50,21 @@ class HTTPException(Exception):
         return f"{self.status_code}: {self.detail}"
 
 
+def text_of(said: Any) -> str:
+    """The text of an exception, or of what it holds, for the caller.
+
+    Never raises: whoever tells an error has a call to end. What has no text is told by its class.
+    """
+    try:
+        if isinstance(said, SystemExit):
+            text = f"the handler called sys.exit({said.code!r})"
+        else:
+            text = str(said)
+        return text.encode("utf-8", "replace").decode("utf-8")
+    except BaseException:
+        return type(said).__name__
+
+
 def format_error_response(message: Any, error_type: str = "internal_error") -> dict[str, Any]:
     """The body of every error."""
     return {"message": message, "type": error_type}
@@ -62,11 +77,12 @@ def chosen_status(error: BaseException) -> tuple[int, Any, dict[str, str]] | Non
     installed.
     """
     if isinstance(error, HTTPError):
-        return error.status, error.detail or str(error), error.headers
+        return error.status, error.detail or text_of(error), error.headers
     if not any(kind.__name__ == "HTTPException" for kind in type(error).__mro__):
         return None
     status = getattr(error, "status_code", None)
     if not isinstance(status, int) or not 400 <= status <= 599:
         return None
     headers = getattr(error, "headers", None) or {}
-    return status, getattr(error, "detail", str(error)), dict(headers)
+    detail = error.detail if hasattr(error, "detail") else text_of(error)
+    return status, detail, dict(headers)

@@ -18,7 +18,7 @@ from modelyard._sockets import Channel, Run
 from modelyard._websocket import WebSocket, WebSocketDisconnect
 
 from .detect import Shape, shape_of
-from .errors import format_error_response
+from .errors import format_error_response, text_of
 
 _log = logging.getLogger("modelyard.handler")
 
@@ -210,6 +210,6 @@ def _tell(core: Socket, error: Exception, kind: str) -> int:
         _log.error("%s: the handler raised %s (trace_id %s)", core.path, name, core.trace_id,
                    exc_info=error)  # fmt: skip
     try:
-        return core.send_json(format_error_response(str(error), kind))
+        return core.send_json(format_error_response(text_of(error), kind))
     except NotSerializable:
         return core.send_json(format_error_response(type(error).__name__, kind))

@@ -103,6 +103,45 @@ def raises_on_a_thread(query):
     raise KeyError("voice")
 
 
+class Unspeakable(Exception):
+    def __str__(self):
+        raise RuntimeError("no words")
+
+
+class Unprintable:
+    def __repr__(self):
+        raise SystemExit("no picture")
+
+
+def unspeakable(how):
+    if how == "exit":
+        return SystemExit(Unprintable())
+    if how == "router":
+        return type("Roadless", (RouterError, Unspeakable), {"__str__": Unspeakable.__str__})("x")
+    if how == "status":
+        return HTTPException(400, Unprintable())
+    if how == "surrogate":
+        return ValueError("\ud800")
+    return Unspeakable()
+
+
+async def raises_unspeakable(query):
+    raise unspeakable(query.get("how"))
+
+
+def raises_unspeakable_on_a_thread(query):
+    raise unspeakable(query.get("how"))
+
+
+async def yields_unspeakable(query):
+    yield unspeakable(None)
+
+
+def streams_unspeakable(query):
+    yield 1
+    raise unspeakable(query.get("how"))
+
+
 async def yields_error(query):
     yield 1
     yield ServerError("oh")
@@ -201,6 +240,9 @@ ROUTERS = {
         R("raises", raises),
         R("raises_on_a_thread", raises_on_a_thread),
         R("yields_error", yields_error),
+        R("raises_unspeakable", raises_unspeakable),
+        R("raises_unspeakable_on_a_thread", raises_unspeakable_on_a_thread),
+        R("yields_unspeakable", yields_unspeakable),
         R("waits", waits),
         R("brief", waits, timeout=0.2),
         R("brief_on_a_thread", blocks, timeout=0.2),
@@ -224,6 +266,10 @@ ROUTERS = {
         R("raises", raises, SSE),
         R("raises_on_a_thread", raises_on_a_thread, SSE),
         R("yields_error", yields_error, SSE),
+        R("raises_unspeakable", raises_unspeakable, SSE),
+        R("raises_unspeakable_on_a_thread", raises_unspeakable_on_a_thread, SSE),
+        R("yields_unspeakable", yields_unspeakable, SSE),
+        R("streams_unspeakable", streams_unspeakable, SSE),
         R("raises_midway", raises_midway, SSE),
         R("raises_midway_on_a_thread", raises_midway_on_a_thread, SSE),
         R("unsendable", unsendable, SSE),
