@@ -38,6 +38,11 @@ impl Pace {
         }
     }
 
+    /// When it spoke last.
+    pub(crate) const fn last(&self) -> Instant {
+        self.last
+    }
+
     /// The longest of its last gaps; the package's default before there is one.
     pub(crate) fn interval(&self) -> Duration {
         let longest = self.gaps.iter().max().copied().unwrap_or_default();

@@ -64,6 +64,13 @@ impl Entry {
     }
 }
 
+/// A worker, and where it listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Resident {
+    pub(crate) id: String,
+    pub(crate) address: Address,
+}
+
 /// As many workers are registered as may be.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Full;
@@ -133,14 +140,27 @@ impl Roll {
         (entry.iter().len(), entry.and_then(|entry| entry.dismissed(true)).into_iter().collect())
     }
 
-    /// All workers end whose sockets lie in a folder. Returns how many there were.
-    pub(crate) fn clear(&mut self, folder: &Path) -> (usize, Vec<Step>) {
-        let lies_there = |entry: &Entry| match &entry.worker.address {
+    /// The workers whose sockets lie in a folder, and where.
+    pub(crate) fn residents(&self, folder: &Path) -> Vec<Resident> {
+        let lies_there = |entry: &&Entry| match &entry.worker.address {
             Address::Unix(path) => path.parent() == Some(folder),
             Address::Tcp(_) => false,
         };
-        let left: Vec<_> =
-            self.entries.extract_if(.., |_, entry| lies_there(entry)).map(|(_, it)| it).collect();
+        let there = self.entries.values().filter(lies_there).map(|entry| &entry.worker);
+        there.map(|it| Resident { id: it.id.clone(), address: it.address.clone() }).collect()
+    }
+
+    /// These workers end, whose sockets nobody listens at, if they have not spoken since `asked_at`,
+    /// when that was asked. Returns how many did.
+    pub(crate) fn clear(&mut self, dead: &[Resident], asked_at: Instant) -> (usize, Vec<Step>) {
+        let mut left = Vec::new();
+        for Resident { id, address } in dead {
+            let is_meant =
+                |entry: &Entry| entry.worker.address == *address && entry.pace.last() <= asked_at;
+            if self.entries.get(id).is_some_and(is_meant) {
+                left.extend(self.entries.remove(id));
+            }
+        }
         (left.len(), left.into_iter().filter_map(|entry| entry.dismissed(true)).collect())
     }
 

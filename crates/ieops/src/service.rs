@@ -1,5 +1,8 @@
 //! The loop that owns the roll, and does what it says.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::BTreeSet,
     mem,
@@ -25,7 +28,7 @@ use crate::{
     announced::Announced,
     endpoint::RegisteredEndpoint,
     proxy::Registered,
-    roll::{Roll, Step},
+    roll::{Resident, Roll, Step},
     routes::Told,
     usage::Counted,
     visit,
@@ -33,6 +36,9 @@ use crate::{
 
 /// Between two looks for workers that have fallen silent: a fraction of the shortest interval.
 const SWEEP_EVERY: Duration = Duration::from_millis(250);
+
+/// Models that registrations may make. They stay until the server ends, so there must be a bound.
+const MODELS_MADE_MAX: usize = 512;
 
 /// What the loop is asked to do.
 #[derive(Debug)]
@@ -58,6 +64,8 @@ enum Found {
     Routes { id: String, visit: u64, address: Address, told: Told },
     /// Nobody listens any more where a worker was.
     Gone { id: String, visit: u64 },
+    /// Of the workers of a folder, nobody listens any more where these were.
+    Dead { workers: Vec<Resident>, asked_at: Instant, answer: oneshot::Sender<usize> },
     /// It lives after all, or nobody wants to know any more.
     Nothing,
 }
@@ -89,6 +97,8 @@ pub struct ProxyService {
     visits: Vec<(String, u64, AbortHandle)>,
     /// Every model that had a worker.
     models: BTreeSet<ModelName>,
+    /// How many models registrations have made.
+    made: usize,
 }
 
 impl ProxyService {
@@ -102,6 +112,7 @@ impl ProxyService {
             errands: JoinSet::new(),
             visits: Vec::new(),
             models: BTreeSet::new(),
+            made: 0,
         }
     }
 
@@ -128,15 +139,13 @@ impl ProxyService {
                 // Who does not wait any more will speak again.
                 let _ = answer.send(self.beat(worker));
             }
-            Command::Farewell { whom, answer } => {
-                let (count, steps) = match &whom {
-                    Whom::Id(id) => self.roll.farewell(id),
-                    Whom::Folder(folder) => self.roll.clear(folder),
-                };
-                tracing::debug!(?whom, count, "workers unregistered");
-                self.perform(steps);
-                self.changed();
-                let _ = answer.send(count);
+            Command::Farewell { whom: Whom::Id(id), answer } => {
+                let left = self.roll.farewell(&id);
+                self.unregistered(left, answer);
+            }
+            Command::Farewell { whom: Whom::Folder(folder), answer } => {
+                let workers = self.roll.residents(&folder);
+                self.clear(workers, answer);
             }
             Command::Doubt { id, visit } => self.look_after(id, visit),
         }
@@ -145,12 +154,16 @@ impl ProxyService {
     fn beat(&mut self, mut worker: Announced) -> Result<Registered, Fault> {
         let (id, model) = (worker.id.clone(), worker.model.clone());
         let usage = mem::take(&mut worker.usage);
-        self.open(&model)?;
+        let is_open = self.may_serve(&model)?;
         let now = Instant::now();
         let steps = self.roll.beat(worker, now).map_err(|_full| {
             let detail = "as many workers are registered here as may be";
             Fault::new(ErrorCode::ModelUnavailable, detail)
         })?;
+        // Only now: a worker that is refused must leave nothing behind.
+        if !is_open {
+            self.open(&model);
+        }
         let is_known = matches!(steps[..], [] | [Step::Adjust { .. }]);
         self.perform(steps);
         if !is_known {
@@ -174,11 +187,11 @@ impl ProxyService {
         }
     }
 
-    /// Makes the model of a worker callable, if it is not yet.
-    fn open(&mut self, model: &ModelName) -> Result<(), Fault> {
+    /// Whether the model of a worker exists; it is refused if it may not be served, or made.
+    fn may_serve(&self, model: &ModelName) -> Result<bool, Fault> {
         if let Some(view) = self.parts.fleet.view(model) {
             if view.spec.kind == ModelKind::Ieops {
-                return Ok(());
+                return Ok(true);
             }
             let detail = format!(
                 "field `endpoint`: {model} is configured here as another kind of model; register \
@@ -186,11 +199,24 @@ impl ProxyService {
             );
             return Err(Fault::new(ErrorCode::InvalidRequest, detail));
         }
+        if self.made >= MODELS_MADE_MAX {
+            let detail = format!(
+                "field `endpoint`: {model} is new, and workers have already made \
+                 {MODELS_MADE_MAX} models here; configure it, with `kind = \"ieops\"` in \
+                 [models.{model}]"
+            );
+            return Err(Fault::new(ErrorCode::ModelUnavailable, detail));
+        }
+        Ok(false)
+    }
+
+    /// Makes a model callable.
+    fn open(&mut self, model: &ModelName) {
         tracing::info!(%model, "a worker registered for a model that is new here");
+        self.made += 1;
         self.parts.fleet.add_model(model, self.template.clone());
         self.parts.dispatcher.add_model(model);
         self.parts.tasks.model_opened(model);
-        Ok(())
     }
 
     fn perform(&mut self, steps: Vec<Step>) {
@@ -255,8 +281,36 @@ impl ProxyService {
                 self.perform(steps);
                 self.changed();
             }
+            Found::Dead { workers, asked_at, answer } => {
+                let left = self.roll.clear(&workers, asked_at);
+                self.unregistered(left, answer);
+            }
             Found::Nothing => {}
         }
+    }
+
+    fn unregistered(&mut self, (count, steps): (usize, Vec<Step>), answer: oneshot::Sender<usize>) {
+        tracing::debug!(count, "workers unregistered");
+        self.perform(steps);
+        self.changed();
+        // Who does not wait any more has said what it had to say.
+        let _ = answer.send(count);
+    }
+
+    /// Looks who of these still listens. A worker that starts clears the folder of what its
+    /// predecessor left, and cannot know of its neighbours there.
+    fn clear(&mut self, workers: Vec<Resident>, answer: oneshot::Sender<usize>) {
+        let asked_at = Instant::now();
+        self.errands.spawn(async move {
+            let mut dead = Vec::new();
+            // One after the other: a unix socket answers at once.
+            for worker in workers {
+                if !visit::lives(&worker.address).await {
+                    dead.push(worker);
+                }
+            }
+            Found::Dead { workers: dead, asked_at, answer }
+        });
     }
 
     fn look_after(&mut self, id: String, visit: u64) {

@@ -21,6 +21,10 @@ fn worker(id: &str, socket: &str) -> Announced {
     }
 }
 
+fn resident(id: &str, socket: &str) -> Resident {
+    Resident { id: id.into(), address: Address::Unix(socket.into()) }
+}
+
 fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
 }
@@ -78,11 +82,21 @@ fn a_restart_under_the_same_name_is_another_replica() {
 }
 
 #[test]
-fn a_folder_is_cleared_of_its_own_workers_only() {
+fn the_residents_of_a_folder_lie_in_itself() {
     let (mut roll, now) = serving("a", "/run/one/a.sock");
     roll.beat(worker("b", "/run/one/deeper/b.sock"), now).unwrap();
     roll.beat(worker("c", "/run/one.sock"), now).unwrap();
-    assert_eq!(roll.clear(Path::new("/run/one/")), (1, vec![LEFT]));
+    let found = roll.residents(Path::new("/run/one/"));
+    assert_eq!(found, [resident("a", "/run/one/a.sock")]);
+}
+
+#[test]
+fn the_dead_end_unless_they_moved_or_have_spoken_since() {
+    let (mut roll, now) = serving("a", "/run/a.sock");
+    roll.beat(worker("b", "/run/b.sock"), now + seconds(2)).unwrap();
+    roll.beat(worker("c", "/run/elsewhere.sock"), now).unwrap();
+    let dead = ["a", "b", "c", "d"].map(|id| resident(id, &format!("/run/{id}.sock")));
+    assert_eq!(roll.clear(&dead, now + seconds(1)), (1, vec![LEFT]));
     assert_eq!(roll.workers().map(|worker| worker.id.as_str()).collect::<Vec<_>>(), ["b", "c"]);
 }
 
