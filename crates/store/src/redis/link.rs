@@ -84,18 +84,16 @@ impl Link {
         question: Question<'_>,
     ) -> Result<T, StoreError> {
         let until = Instant::now() + PATIENCE;
-        let mut again = false;
+        let (mut again, mut last) = (false, None);
         loop {
             let error = match timeout_at(until, self.ask_once(&question, again)).await {
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(Trouble::Final(error))) => return Err(error),
                 Ok(Err(Trouble::Passing(error))) => error,
+                // What came of an earlier try says more than that this one took too long.
                 Err(_) => {
-                    return Err(trouble::unreachable(
-                        self.line.shown(),
-                        "it does not answer; check that it runs and is not overloaded",
-                        None,
-                    ));
+                    let remedy = "it does not answer; check that it runs and is not overloaded";
+                    return Err(trouble::unreachable(self.line.shown(), remedy, last));
                 }
             };
             again = true;
@@ -103,6 +101,7 @@ impl Link {
                 let remedy = "it cannot be reached; check that it runs";
                 return Err(trouble::unreachable(self.line.shown(), remedy, Some(error)));
             }
+            last = Some(error);
             sleep(WAIT).await;
         }
     }
